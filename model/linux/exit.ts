@@ -1,0 +1,297 @@
+/**
+ * Dying, being reaped, and waiting for those who died.
+ *
+ * DEPARTS: no memory, files, timers or process groups: of the steps of do_exit only those that others can see.
+ *
+ * @see kernel/exit.c of 2.6.27
+ */
+import {
+  add,
+  atomic_add_return,
+  cmpxchg,
+  current,
+  end_task,
+  kernel,
+  kmem_cache_free,
+  load,
+  preempt_disable,
+  type Ptr,
+  read_lock,
+  read_unlock,
+  ref,
+  schedule,
+  set_bits,
+  smp_mb,
+  spin_lock,
+  spin_lock_irqsave,
+  spin_unlock,
+  spin_unlock_irqrestore,
+  store,
+  wake_up_state,
+  write_lock_irq,
+  write_unlock_irq,
+} from "../../sim/index.ts";
+import { ECHILD, ERESTARTSYS } from "./errno.ts";
+import { globals, tasklist } from "./globals.ts";
+import { list_add_tail, list_del_init, list_empty, list_entry, list_next } from "./list.ts";
+import { free_pid } from "./pid.ts";
+import {
+  __cleanup_sighand,
+  __set_current_state,
+  call_rcu_put_task_struct,
+  EXIT_DEAD,
+  EXIT_ZOMBIE,
+  next_thread,
+  PF_EXITING,
+  put_task_struct,
+  signal_pending,
+  TASK_DEAD,
+  TASK_INTERRUPTIBLE,
+  TASK_RUNNING,
+  thread_group_empty,
+  TASK_ALL,
+} from "./sched.ts";
+import {
+  actionOf,
+  CLD_STOPPED,
+  do_notify_parent_cldstop,
+  lock_siglock_irq,
+  SIG_IGN,
+  send_signal,
+  SIGCHLD,
+  SIGNAL_GROUP_EXIT,
+  SIGNAL_STOP_STOPPED,
+  unlock_siglock_irq,
+} from "./signal.ts";
+import { k_sigaction, PID, SIGHAND, SIGNAL, TASK } from "./structs.ts";
+import {
+  DEATH_REAP,
+  tracehook_finish_release_task,
+  tracehook_notify_death,
+  tracehook_notify_jctl,
+  tracehook_prepare_release_task,
+  tracehook_report_death,
+  tracehook_report_exit,
+} from "./tracehook.ts";
+import { __wake_up, add_wait_queue, DECLARE_WAITQUEUE, endWait, remove_wait_queue } from "./wait.ts";
+
+/** Tells the parent of a death. -1 if the parent does not want to know: then the task reaps itself. */
+const do_notify_parent = kernel(function* do_notify_parent(task: Ptr, sig: number) {
+  const parent = yield* load(task, TASK.parent);
+  const sighand = yield* load(parent, TASK.sighand);
+  const flags = yield* spin_lock_irqsave(sighand, SIGHAND.siglock);
+  let result = sig;
+  if (sig === SIGCHLD && (yield* load(actionOf(sighand, SIGCHLD), k_sigaction.fields.sa_handler)) === SIG_IGN) {
+    yield* store(task, TASK.exit_signal, -1);
+    result = DEATH_REAP;
+  } else if (sig > 0) yield* send_signal(sig, parent, true);
+  yield* __wake_up(yield* load(parent, TASK.signal), SIGNAL.wait_chldexit);
+  yield* spin_unlock_irqrestore(sighand, SIGHAND.siglock, flags);
+  return result;
+});
+
+/** Under `tasklist_lock` for writing. Afterwards the task has no signals, and no one finds it by pid. */
+const __exit_signal = kernel(function* __exit_signal(task: Ptr) {
+  const signal = yield* load(task, TASK.signal);
+  const sighand = yield* load(task, TASK.sighand);
+  yield* spin_lock(sighand, SIGHAND.siglock);
+  const last = (yield* atomic_add_return(signal, SIGNAL.count.counter, -1)) === 0;
+  if (!last) {
+    const waiter = yield* load(signal, SIGNAL.group_exit_task);
+    // An exec'ing thread waits until only it, and perhaps the leader, are left.
+    if (waiter !== 0 && (yield* load(signal, SIGNAL.count.counter)) === (yield* load(signal, SIGNAL.notify_count))) {
+      yield* wake_up_state(waiter, TASK_ALL);
+    }
+  }
+  if ((yield* load(signal, SIGNAL.curr_target)) === task) {
+    yield* store(signal, SIGNAL.curr_target, yield* next_thread(task));
+  }
+  yield* __unhash_process(task);
+  yield* store(task, TASK.signal, 0);
+  yield* store(task, TASK.sighand, 0);
+  yield* spin_unlock(sighand, SIGHAND.siglock);
+  yield* __cleanup_sighand(sighand);
+  if (last) yield* kmem_cache_free(globals().signal_cachep, signal);
+});
+
+const __unhash_process = kernel(function* __unhash_process(task: Ptr) {
+  const pid = yield* load(task, TASK.thread_pid);
+  if (pid !== 0) {
+    yield* store(pid, PID.task, 0);
+    yield* store(task, TASK.thread_pid, 0);
+    yield* free_pid(pid);
+  }
+  yield* list_del_init(ref(task, TASK.thread_group));
+  yield* list_del_init(ref(task, TASK.sibling));
+});
+
+/** Takes a dead task out of the world. The caller set `exit_state` to EXIT_DEAD. May go on with the group leader. */
+export const release_task = kernel(function* release_task(first: Ptr) {
+  for (let p = first; p !== 0; ) {
+    yield* tracehook_prepare_release_task(p);
+    yield* write_lock_irq(...tasklist());
+    yield* tracehook_finish_release_task(p);
+    const leader = yield* load(p, TASK.group_leader);
+    yield* __exit_signal(p);
+    let zap = false;
+    if (
+      leader !== p &&
+      (yield* thread_group_empty(leader)) &&
+      (yield* load(leader, TASK.exit_state)) === EXIT_ZOMBIE
+    ) {
+      const told = yield* do_notify_parent(leader, yield* load(leader, TASK.exit_signal));
+      zap = told === DEATH_REAP;
+      if (zap) yield* store(leader, TASK.exit_state, EXIT_DEAD);
+    }
+    yield* write_unlock_irq(...tasklist());
+    yield* call_rcu_put_task_struct(p);
+    p = zap ? leader : 0;
+  }
+});
+
+/** From here on the task takes no more signals. */
+const exit_signals = kernel(function* exit_signals(task: Ptr) {
+  const signal = yield* load(task, TASK.signal);
+  if ((yield* thread_group_empty(task)) || ((yield* load(signal, SIGNAL.flags)) & SIGNAL_GROUP_EXIT) !== 0) {
+    yield* set_bits(task, TASK.flags, PF_EXITING);
+    return;
+  }
+  yield* lock_siglock_irq(task);
+  yield* set_bits(task, TASK.flags, PF_EXITING);
+  let stopped = false;
+  if (yield* signal_pending(task)) {
+    if (
+      (yield* load(signal, SIGNAL.group_stop_count)) > 0 &&
+      (yield* add(signal, SIGNAL.group_stop_count, -1)) === 0
+    ) {
+      yield* store(signal, SIGNAL.flags, SIGNAL_STOP_STOPPED);
+      stopped = true;
+    }
+  }
+  yield* unlock_siglock_irq(task);
+  if (stopped && (yield* tracehook_notify_jctl(true, CLD_STOPPED)) !== 0) {
+    yield* read_lock(...tasklist());
+    yield* do_notify_parent_cldstop(task);
+    yield* read_unlock(...tasklist());
+  }
+});
+
+/** Gives the task's children to another thread of the group, or to the reaper of all orphans. */
+const forget_original_parent = kernel(function* forget_original_parent(father: Ptr) {
+  yield* write_lock_irq(...tasklist());
+  let reaper = globals().child_reaper;
+  for (let t = yield* next_thread(father); t !== father; t = yield* next_thread(t)) {
+    if (((yield* load(t, TASK.flags)) & PF_EXITING) === 0) {
+      reaper = t;
+      break;
+    }
+  }
+  const head = ref(father, TASK.children);
+  for (let at = yield* list_next(head); at !== head; at = yield* list_next(head)) {
+    const child = list_entry(at, TASK.sibling);
+    yield* store(child, TASK.real_parent, reaper);
+    yield* store(child, TASK.parent, reaper);
+    yield* list_del_init(at);
+    yield* list_add_tail(at, ref(reaper, TASK.children));
+    // A zombie's new parent has to hear of it.
+    if (
+      (yield* load(child, TASK.exit_state)) === EXIT_ZOMBIE &&
+      (yield* load(child, TASK.exit_signal)) !== -1 &&
+      (yield* thread_group_empty(child))
+    ) {
+      yield* do_notify_parent(child, yield* load(child, TASK.exit_signal));
+    }
+  }
+  yield* write_unlock_irq(...tasklist());
+});
+
+const exit_notify = kernel(function* exit_notify(task: Ptr, groupDead: boolean) {
+  yield* forget_original_parent(task);
+  yield* write_lock_irq(...tasklist());
+  const told = yield* tracehook_notify_death(task);
+  let signal = told.signal;
+  if (signal >= 0) signal = yield* do_notify_parent(task, signal);
+  yield* store(task, TASK.exit_state, signal === DEATH_REAP ? EXIT_DEAD : EXIT_ZOMBIE);
+  const group = yield* load(task, TASK.signal);
+  const execing = yield* load(group, SIGNAL.group_exit_task);
+  if (
+    execing !== 0 &&
+    (yield* load(task, TASK.group_leader)) === task &&
+    (yield* load(group, SIGNAL.notify_count)) < 0
+  ) {
+    yield* wake_up_state(execing, TASK_ALL);
+  }
+  yield* write_unlock_irq(...tasklist());
+  yield* tracehook_report_death(task, signal, told.deathCookie, groupDead);
+  if (signal === DEATH_REAP) yield* release_task(task);
+});
+
+/** Ends the running task; never returns. */
+export const do_exit = kernel(function* do_exit(exitCode: number) {
+  const task = current();
+  const code = yield* tracehook_report_exit(exitCode);
+  yield* exit_signals(task);
+  yield* smp_mb();
+  const signal = yield* load(task, TASK.signal);
+  const groupDead = (yield* atomic_add_return(signal, SIGNAL.live.counter, -1)) === 0;
+  yield* store(task, TASK.exit_code, code);
+  yield* spin_lock(task, TASK.alloc_lock);
+  yield* store(task, TASK.mm, 0);
+  yield* spin_unlock(task, TASK.alloc_lock);
+  yield* exit_notify(task, groupDead);
+  yield* preempt_disable();
+  yield* store(task, TASK.state, TASK_DEAD);
+  // finish_task_switch drops the reference of "current". DEPARTS: in the kernel the next task does it.
+  yield* put_task_struct(task);
+  yield* end_task();
+});
+
+/** Reaps one zombie, if nobody else is quicker. `tasklist_lock` held for reading on entry, dropped if it succeeds. */
+const wait_task_zombie = kernel(function* wait_task_zombie(p: Ptr) {
+  if ((yield* cmpxchg(p, TASK.exit_state, EXIT_ZOMBIE, EXIT_DEAD)) !== EXIT_ZOMBIE) return 0;
+  const pid = yield* load(p, TASK.pid);
+  yield* read_unlock(...tasklist());
+  yield* release_task(p);
+  return pid;
+});
+
+/** Whether a zombie may be reaped: a leader only when its threads are gone. */
+function* eligible(p: Ptr) {
+  if ((yield* load(p, TASK.exit_state)) !== EXIT_ZOMBIE) return false;
+  return (yield* load(p, TASK.group_leader)) !== p || (yield* thread_group_empty(p));
+}
+
+/**
+ * `wait4(-1, ...)`: waits for a child to die and reaps it.
+ *
+ * @returns its pid, -ECHILD without children, -ERESTARTSYS when a signal comes first.
+ */
+export const do_wait = kernel(function* do_wait() {
+  const task = current();
+  const signal = yield* load(task, TASK.signal);
+  const entry = yield* DECLARE_WAITQUEUE(task);
+  yield* add_wait_queue(signal, SIGNAL.wait_chldexit, entry);
+  let result = 0;
+  while (result === 0) {
+    yield* __set_current_state(TASK_INTERRUPTIBLE);
+    yield* read_lock(...tasklist());
+    const head = ref(task, TASK.children);
+    const childless = yield* list_empty(head);
+    for (let at = yield* list_next(head); at !== head; at = yield* list_next(at)) {
+      const child = list_entry(at, TASK.sibling);
+      if (yield* eligible(child)) {
+        result = yield* wait_task_zombie(child);
+        if (result !== 0) break;
+      }
+    }
+    if (result !== 0) break;
+    yield* read_unlock(...tasklist());
+    if (childless) result = -ECHILD;
+    else if (yield* signal_pending(task)) result = -ERESTARTSYS;
+    else yield* schedule();
+  }
+  yield* __set_current_state(TASK_RUNNING);
+  yield* remove_wait_queue(signal, SIGNAL.wait_chldexit, entry);
+  endWait();
+  return result;
+});

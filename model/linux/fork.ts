@@ -1,0 +1,155 @@
+/**
+ * `clone`.
+ *
+ * @see kernel/fork.c of 2.6.27: do_fork, copy_process
+ */
+import {
+  atomic_add_return,
+  clear_bits,
+  current,
+  type KernelFunction,
+  kernel,
+  kmem_cache_free,
+  kmem_cache_zalloc,
+  load,
+  type Ptr,
+  ref,
+  spawn,
+  spin_lock_irq,
+  spin_unlock_irq,
+  store,
+  wake_up_state,
+  write_lock_irq,
+  write_unlock_irq,
+} from "../../sim/index.ts";
+import { ERESTARTNOINTR } from "./errno.ts";
+import { globals, tasklist } from "./globals.ts";
+import { INIT_LIST_HEAD, list_add_tail } from "./list.ts";
+import { PF_FORKNOEXEC, PF_STARTING, signal_pending } from "./sched.ts";
+import { recalc_sigpending, SIGCHLD } from "./signal.ts";
+import { spin_lock_init } from "./spinlock.ts";
+import { PID, SIGHAND, SIGNAL, TASK, wait_queue_head_t } from "./structs.ts";
+import { tracehook_finish_clone, tracehook_report_clone } from "./tracehook.ts";
+
+/** The new task is a thread of its creator's group. Here it implies CLONE_SIGHAND and CLONE_VM, as it must. */
+export const CLONE_THREAD = 0x10000;
+
+function* init_waitqueue_head(queue: Ptr) {
+  yield* spin_lock_init(ref(queue, wait_queue_head_t.fields.lock));
+  yield* INIT_LIST_HEAD(ref(queue, wait_queue_head_t.fields.task_list));
+}
+
+const copy_signal = kernel(function* copy_signal() {
+  const signal = yield* kmem_cache_zalloc(globals().signal_cachep);
+  yield* store(signal, SIGNAL.count.counter, 1);
+  yield* store(signal, SIGNAL.live.counter, 1);
+  yield* init_waitqueue_head(ref(signal, SIGNAL.wait_chldexit));
+  return signal;
+});
+
+const copy_sighand = kernel(function* copy_sighand() {
+  const sighand = yield* kmem_cache_zalloc(globals().sighand_cachep);
+  yield* store(sighand, SIGHAND.count.counter, 1);
+  yield* spin_lock_init(ref(sighand, SIGHAND.siglock));
+  return sighand;
+});
+
+const alloc_pid = kernel(function* alloc_pid(task: Ptr) {
+  const pid = yield* kmem_cache_zalloc(globals().pid_cachep);
+  const nr = globals().nextPid++;
+  yield* store(pid, PID.count.counter, 1);
+  yield* store(pid, PID.nr, nr);
+  yield* store(pid, PID.task, task);
+  return { pid, nr };
+});
+
+/** A task struct like the creator's, not linked anywhere yet. The byte copy is one memset and what differs from zero. */
+const dup_task_struct = kernel(function* dup_task_struct() {
+  const child = yield* kmem_cache_zalloc(globals().task_struct_cachep);
+  yield* store(child, TASK.usage.counter, 2);
+  yield* store(child, TASK.flags, PF_STARTING | PF_FORKNOEXEC);
+  yield* store(child, TASK.blocked, yield* load(current(), TASK.blocked));
+  yield* store(child, TASK.mm, yield* load(current(), TASK.mm));
+  yield* spin_lock_init(ref(child, TASK.alloc_lock));
+  yield* INIT_LIST_HEAD(ref(child, TASK.children));
+  yield* INIT_LIST_HEAD(ref(child, TASK.sibling));
+  yield* INIT_LIST_HEAD(ref(child, TASK.thread_group));
+  return child;
+});
+
+/**
+ * `do_fork`: creates a task that runs `main` from its first user instruction on.
+ *
+ * @param cloneFlags - 0 for a new process, or CLONE_THREAD.
+ * @returns its task struct, or -ERESTARTNOINTR if a signal came first.
+ */
+export const do_fork = kernel(function* do_fork(cloneFlags: number, comm: string, main: KernelFunction<[], void>) {
+  const task = current();
+  const thread = (cloneFlags & CLONE_THREAD) !== 0;
+  const child = yield* dup_task_struct();
+  let signal = yield* load(task, TASK.signal);
+  let sighand = yield* load(task, TASK.sighand);
+  if (thread) {
+    yield* atomic_add_return(signal, SIGNAL.count.counter, 1);
+    yield* atomic_add_return(signal, SIGNAL.live.counter, 1);
+    yield* atomic_add_return(sighand, SIGHAND.count.counter, 1);
+  } else {
+    sighand = yield* copy_sighand();
+    signal = yield* copy_signal();
+  }
+  yield* store(child, TASK.signal, signal);
+  yield* store(child, TASK.sighand, sighand);
+  const { pid, nr } = yield* alloc_pid(child);
+  yield* store(child, TASK.pid, nr);
+  yield* store(child, TASK.thread_pid, pid);
+  yield* store(child, TASK.exit_signal, thread ? -1 : SIGCHLD);
+
+  yield* write_lock_irq(...tasklist());
+  const leader = yield* load(task, TASK.group_leader);
+  const parent = thread ? yield* load(task, TASK.real_parent) : task;
+  yield* store(child, TASK.real_parent, parent);
+  yield* store(child, TASK.parent, parent);
+  const own = yield* load(task, TASK.sighand);
+  yield* spin_lock_irq(own, SIGHAND.siglock);
+  yield* recalc_sigpending();
+  if (yield* signal_pending(task)) {
+    yield* spin_unlock_irq(own, SIGHAND.siglock);
+    yield* write_unlock_irq(...tasklist());
+    yield* copy_process_undo(child, signal, sighand, pid, thread);
+    return -ERESTARTNOINTR;
+  }
+  yield* store(child, TASK.group_leader, thread ? leader : child);
+  yield* store(child, TASK.tgid, thread ? yield* load(leader, TASK.pid) : nr);
+  if (thread) yield* list_add_tail(ref(child, TASK.thread_group), ref(leader, TASK.thread_group));
+  else yield* list_add_tail(ref(child, TASK.sibling), ref(parent, TASK.children));
+  yield* tracehook_finish_clone(child);
+  yield* spawn(child, { comm, pid: nr, sleeping: true }, main);
+  yield* store(child, TASK.stack, globals().threadInfo(child));
+  yield* spin_unlock_irq(own, SIGHAND.siglock);
+  yield* write_unlock_irq(...tasklist());
+
+  yield* tracehook_report_clone(cloneFlags, child);
+  yield* clear_bits(child, TASK.flags, PF_STARTING);
+  yield* wake_up_state(child, 0);
+  return child;
+});
+
+/** A signal came before the child was linked: everything back. */
+const copy_process_undo = kernel(function* copy_process_undo(
+  child: Ptr,
+  signal: Ptr,
+  sighand: Ptr,
+  pid: Ptr,
+  thread: boolean,
+) {
+  yield* kmem_cache_free(globals().pid_cachep, pid);
+  if (thread) {
+    yield* atomic_add_return(signal, SIGNAL.live.counter, -1);
+    yield* atomic_add_return(signal, SIGNAL.count.counter, -1);
+    yield* atomic_add_return(sighand, SIGHAND.count.counter, -1);
+  } else {
+    yield* kmem_cache_free(globals().signal_cachep, signal);
+    yield* kmem_cache_free(globals().sighand_cachep, sighand);
+  }
+  yield* kmem_cache_free(globals().task_struct_cachep, child);
+});

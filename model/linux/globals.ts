@@ -1,0 +1,30 @@
+/** The kernel's global variables, as kernel code reaches them: caches, static locks, the reaper of orphans. */
+import { type Cache, globalsOf, type Ptr } from "../../sim/index.ts";
+import type { UtraceGlobals } from "../utrace/globals.ts";
+import { kernel_statics } from "./structs.ts";
+
+export interface KernelGlobals {
+  /** Address of the static struct that holds `tasklist_lock`. */
+  readonly statics: Ptr;
+  readonly task_struct_cachep: Cache;
+  readonly signal_cachep: Cache;
+  readonly sighand_cachep: Cache;
+  readonly pid_cachep: Cache;
+  /** `child_reaper`: adopts orphans. */
+  readonly child_reaper: Ptr;
+  /** Next pid to hand out; a plain counter where the kernel has a bitmap. */
+  nextPid: number;
+  /** The machine's object at an address: how a function-pointer table is called through. */
+  objectOf(address: Ptr): unknown;
+  /** Where the machine keeps a task's thread_info. */
+  threadInfo(task: Ptr): Ptr;
+  readonly utrace: UtraceGlobals;
+}
+
+export const globals = globalsOf<KernelGlobals>();
+
+/** The field that `tasklist_lock` is, for the lock primitives: `read_lock(...tasklist())`. */
+export const tasklist = (): [Ptr, typeof kernel_statics.fields.tasklist_lock] => [
+  globals().statics,
+  kernel_statics.fields.tasklist_lock,
+];

@@ -1,0 +1,113 @@
+/**
+ * The kernel's structs, as far as lifetimes, signals and tracing touch them. What is left out is filler of the size it
+ * has in 2.6.27 for x86_64, so that `sizeof` and the cache slots are right.
+ *
+ * @see include/linux/sched.h, include/linux/pid.h, include/linux/wait.h of 2.6.27
+ */
+import { atomic_t, list_head, rcu_head, rwlock_t, spinlock_t } from "../../sim/index.ts";
+import { array, int, long, ptr, struct, u8, u32, ulong } from "../../sim/struct.ts";
+
+/** A queue of pending signals. Only the set is kept: see DEPARTS in signal.ts. */
+export const sigpending = struct("sigpending", { list: list_head, signal: ulong });
+
+export const wait_queue_head_t = struct("wait_queue_head_t", { lock: spinlock_t, task_list: list_head });
+/** An entry on the stack of the task that waits. */
+export const wait_queue_t = struct("wait_queue_t", { flags: u32, private: ptr, func: ptr, task_list: list_head });
+
+export const k_sigaction = struct("k_sigaction", {
+  sa_handler: ptr,
+  sa_flags: ulong,
+  sa_restorer: ptr,
+  sa_mask: ulong,
+});
+
+export const pid = struct("pid", { count: atomic_t, level: u32, task: ptr, nr: int, rcu: rcu_head });
+
+export const sighand_struct = struct("sighand_struct", {
+  count: atomic_t,
+  action: array(k_sigaction, 64),
+  siglock: spinlock_t,
+  signalfd_wqh: wait_queue_head_t,
+});
+
+export const signal_struct = struct("signal_struct", {
+  count: atomic_t,
+  live: atomic_t,
+  wait_chldexit: wait_queue_head_t,
+  curr_target: ptr,
+  shared_pending: sigpending,
+  group_exit_code: int,
+  group_exit_task: ptr,
+  notify_count: int,
+  group_stop_count: int,
+  flags: u32,
+  /** Timers, process groups, accounting, limits. */
+  filler: array(u8, 656),
+});
+
+export const task_struct = struct("task_struct", {
+  state: long,
+  stack: ptr,
+  usage: atomic_t,
+  flags: u32,
+  ptrace: u32,
+  lock_depth: int,
+  /** Scheduler entities, policy, cpus_allowed, statistics. */
+  scheduling: array(ulong, 47),
+  tasks: list_head,
+  mm: ptr,
+  active_mm: ptr,
+  binfmt: ptr,
+  exit_state: int,
+  exit_code: int,
+  exit_signal: int,
+  pdeath_signal: int,
+  personality: u32,
+  did_exec: u32,
+  pid: int,
+  tgid: int,
+  real_parent: ptr,
+  parent: ptr,
+  children: list_head,
+  sibling: list_head,
+  group_leader: ptr,
+  ptraced: list_head,
+  ptrace_entry: list_head,
+  thread_pid: ptr,
+  /** The other two pid links. */
+  pids: array(ulong, 8),
+  thread_group: list_head,
+  vfork_done: ptr,
+  /** Times, faults, credentials, keys. */
+  accounting: array(ulong, 50),
+  comm: array(u8, 16),
+  /** Path walking, semaphore undo, the thread's registers, fs, files. */
+  thread: array(ulong, 28),
+  signal: ptr,
+  sighand: ptr,
+  blocked: ulong,
+  real_blocked: ulong,
+  saved_sigmask: ulong,
+  pending: sigpending,
+  sas_ss_sp: ulong,
+  sas_ss_size: ulong,
+  audit_context: ptr,
+  utrace: ptr,
+  utrace_flags: ulong,
+  parent_exec_id: u32,
+  self_exec_id: u32,
+  alloc_lock: spinlock_t,
+  pi_lock: spinlock_t,
+  last_siginfo: ptr,
+  /** Futexes, block and I/O state, cpusets. */
+  rest: array(ulong, 7),
+  rcu: rcu_head,
+});
+
+/** Locks and lists that are variables of the kernel itself. */
+export const kernel_statics = struct("kernel", { tasklist_lock: rwlock_t });
+
+export const TASK = task_struct.fields;
+export const SIGNAL = signal_struct.fields;
+export const SIGHAND = sighand_struct.fields;
+export const PID = pid.fields;

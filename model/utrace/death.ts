@@ -1,0 +1,68 @@
+/** The end: reaping, and what the last engines are told. @see kernel/utrace.c as posted: utrace_release_task, utrace_reap */
+import { assign_bits, kernel, load, type Ptr, ref, spin_lock, spin_unlock, store } from "../../sim/index.ts";
+import { endListHead, LIST_HEAD, list_empty, list_entry, list_move, list_next } from "../linux/list.ts";
+import { TASK } from "../linux/structs.ts";
+import { splice_attaching } from "./control.ts";
+import { callbackToCall, put_detached_list } from "./engine.ts";
+import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "./events.ts";
+import { utraceGlobals } from "./globals.ts";
+import { ENGINE, UTRACE } from "./structs.ts";
+
+/**
+ * Tells every engine of the reap, drops its attached reference, then gives the struct up.
+ *
+ * Context: utrace->lock held on entry, released, and dropped around each callback.
+ */
+export const utrace_reap = kernel(function* utrace_reap(target: Ptr, utrace: Ptr) {
+  const detached = yield* LIST_HEAD();
+  const head = ref(utrace, UTRACE.attached);
+  restart: for (;;) {
+    yield* splice_attaching(utrace);
+    let at = yield* list_next(head);
+    let next = yield* list_next(at);
+    while (at !== head) {
+      const engine = list_entry(at, ENGINE.entry);
+      const ops = yield* load(engine, ENGINE.ops);
+      yield* store(engine, ENGINE.ops, 0);
+      yield* list_move(at, detached);
+      if (((yield* load(engine, ENGINE.flags)) & UTRACE_EVENT.REAP) !== 0) {
+        yield* store(utrace, UTRACE.reporting, engine);
+        yield* spin_unlock(utrace, UTRACE.lock);
+        const report_reap = yield* callbackToCall(ops, "report_reap");
+        yield* report_reap(engine, target);
+        yield* store(utrace, UTRACE.reporting, 0);
+        yield* put_detached_list(detached);
+        yield* spin_lock(utrace, UTRACE.lock);
+        continue restart;
+      }
+      at = next;
+      next = yield* list_next(at);
+    }
+    break;
+  }
+  yield* utraceGlobals().lifetime.reaped(utrace);
+  yield* put_detached_list(detached);
+  endListHead();
+});
+
+/**
+ * Called by release_task: the task is being taken out of the world.
+ *
+ * Context: the reaper's. Takes task_lock, then utrace->lock.
+ */
+export const utrace_release_task = kernel(function* utrace_release_task(target: Ptr) {
+  const utrace = yield* utraceGlobals().lifetime.takeForRelease(target);
+  if (utrace === 0) return;
+  // BUG(kernel): no RCU read section between taking the pointer and taking the lock (noted by Peter Zijlstra, 2008-10-06).
+  yield* spin_lock(utrace, UTRACE.lock);
+  // An empty list: a detach was quicker with the lock, and the struct is on its way to be freed.
+  if (!(yield* list_empty(ref(utrace, UTRACE.attached)))) {
+    yield* assign_bits(utrace, UTRACE.reap, 1);
+    if (((yield* load(target, TASK.utrace_flags)) & UTRACE_EVENT_DEATH_EVENTS) === 0) {
+      yield* utrace_reap(target, utrace);
+      return;
+    }
+    // The death report is still to come, and finishes the reap.
+  }
+  yield* spin_unlock(utrace, UTRACE.lock);
+});

@@ -1,0 +1,22 @@
+/** utrace's own global variables, and what varies from one run to another: lifetime and patches. */
+import type { Cache, Ptr } from "../../sim/index.ts";
+import { globals } from "../linux/globals.ts";
+import type { Lifetime } from "./lifetime.ts";
+
+/** A fix from utrace's later history. */
+export type Patch = "stop-relookup" | "no-stop-after-last-detach";
+
+export interface UtraceGlobals {
+  readonly utrace_cachep: Cache;
+  readonly utrace_engine_cachep: Cache;
+  /** Address of the ops of an engine that is marked detached but still on a list. */
+  readonly utrace_detached_ops: Ptr;
+  readonly lifetime: Lifetime;
+  readonly patches: ReadonlySet<Patch>;
+  /** `arch_has_single_step()` and `arch_has_block_step()`. */
+  readonly archHasSingleStep: boolean;
+  readonly archHasBlockStep: boolean;
+}
+
+export const utraceGlobals = (): UtraceGlobals => globals().utrace;
+export const patched = (patch: Patch): boolean => utraceGlobals().patches.has(patch);

@@ -1,0 +1,114 @@
+/**
+ * `pointer`: as posted on 2008-08-26. task->utrace points to a struct that is allocated by the first attach and freed
+ * through RCU by whoever sets the pointer to NULL under task_lock: the last detach, or the reap.
+ *
+ * @see kernel/utrace.c as posted: utrace_first_engine, utrace_free, rcu_utrace_free, the end of utrace_reset
+ */
+import {
+  atomic_add_return,
+  BUG_ON,
+  call_rcu,
+  container_of,
+  current,
+  kernel,
+  kmem_cache_free,
+  kmem_cache_zalloc,
+  load,
+  type Ptr,
+  rcu_assign_pointer,
+  rcu_dereference,
+  ref,
+  smp_mb,
+  spin_lock,
+  spin_unlock,
+  store,
+  sys_sched_yield,
+} from "../../../sim/index.ts";
+import { running } from "../../../sim/op.ts";
+import { ENOMEM, ERESTARTNOINTR, ERR_PTR } from "../../linux/errno.ts";
+import { INIT_LIST_HEAD, list_add } from "../../linux/list.ts";
+import { EXIT_DEAD, PF_STARTING, signal_pending } from "../../linux/sched.ts";
+import { spin_lock_init } from "../../linux/spinlock.ts";
+import { TASK } from "../../linux/structs.ts";
+import { utraceGlobals } from "../globals.ts";
+import type { Inline, Lifetime } from "../lifetime.ts";
+import { ENGINE, UTRACE } from "../structs.ts";
+
+/** The callback of call_rcu: the object goes back to its cache. */
+export const utrace_free = kernel(function* utrace_free(rhead: Ptr) {
+  yield* kmem_cache_free(utraceGlobals().utrace_cachep, container_of(rhead, UTRACE.u.dead));
+});
+
+/** Gives the struct up: once, says `check_dead`. Lock held on entry, released. */
+const rcu_utrace_free = kernel(function* rcu_utrace_free(utrace: Ptr) {
+  if (running.config.UTRACE_DEBUG === true) {
+    const left = yield* atomic_add_return(utrace, UTRACE.check_dead.counter, -1);
+    yield* BUG_ON(left !== 0, "!atomic_dec_and_test(&utrace->check_dead)", "kernel/utrace.c:CHECK_DEAD");
+  }
+  yield* spin_unlock(utrace, UTRACE.lock);
+  yield* call_rcu(utrace, UTRACE.u.dead, utrace_free);
+});
+
+export const pointer: Lifetime = {
+  name: "pointer",
+
+  *utrace_first_engine(target: Ptr, engine: Ptr): Inline<Ptr> {
+    if (((yield* load(target, TASK.flags)) & PF_STARTING) !== 0) {
+      // Not woken for the first time yet: its creator attaches first, from report_clone.
+      const own = yield* load(current(), TASK.utrace);
+      if (own === 0 || (yield* load(own, UTRACE.u.live.cloning)) !== target) {
+        yield* sys_sched_yield();
+        return (yield* signal_pending(current())) ? ERR_PTR(-ERESTARTNOINTR) : 0;
+      }
+    }
+    const utrace = yield* kmem_cache_zalloc(utraceGlobals().utrace_cachep);
+    if (utrace === 0) return ERR_PTR(-ENOMEM);
+    yield* INIT_LIST_HEAD(ref(utrace, UTRACE.attached));
+    yield* INIT_LIST_HEAD(ref(utrace, UTRACE.attaching));
+    yield* list_add(ref(engine, ENGINE.entry), ref(utrace, UTRACE.attached));
+    yield* spin_lock_init(ref(utrace, UTRACE.lock));
+    if (running.config.UTRACE_DEBUG === true) yield* store(utrace, UTRACE.check_dead.counter, 1);
+
+    yield* spin_lock(utrace, UTRACE.lock);
+    yield* spin_lock(target, TASK.alloc_lock);
+    if ((yield* load(target, TASK.utrace)) === 0) {
+      yield* rcu_assign_pointer(target, TASK.utrace, utrace);
+      // Pairs with the barrier in tracehook_prepare_release_task: either that sees the pointer, or this sees EXIT_DEAD.
+      yield* smp_mb();
+      if ((yield* load(target, TASK.exit_state)) !== EXIT_DEAD) {
+        yield* spin_unlock(target, TASK.alloc_lock);
+        return utrace;
+      }
+      yield* store(target, TASK.utrace, 0);
+    }
+    yield* spin_unlock(target, TASK.alloc_lock);
+    yield* spin_unlock(utrace, UTRACE.lock);
+    yield* kmem_cache_free(utraceGlobals().utrace_cachep, utrace);
+    return 0;
+  },
+
+  *lastEngineGone(task: Ptr, utrace: Ptr): Inline<void> {
+    yield* spin_lock(task, TASK.alloc_lock);
+    if ((yield* load(task, TASK.utrace)) !== utrace) {
+      // release_task was first and cleans up.
+      yield* spin_unlock(task, TASK.alloc_lock);
+      yield* spin_unlock(utrace, UTRACE.lock);
+      return;
+    }
+    yield* rcu_assign_pointer(task, TASK.utrace, 0);
+    yield* spin_unlock(task, TASK.alloc_lock);
+    yield* rcu_utrace_free(utrace);
+  },
+
+  *takeForRelease(target: Ptr): Inline<Ptr> {
+    yield* spin_lock(target, TASK.alloc_lock);
+    const utrace = yield* rcu_dereference(target, TASK.utrace);
+    yield* rcu_assign_pointer(target, TASK.utrace, 0);
+    yield* spin_unlock(target, TASK.alloc_lock);
+    return utrace;
+  },
+
+  *reaped(utrace: Ptr): Inline<void> {
+    yield* rcu_utrace_free(utrace);
+  },
+};

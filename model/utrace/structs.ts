@@ -1,0 +1,32 @@
+/** `struct utrace` and `struct utrace_attached_engine`, as posted. @see kernel/utrace.c, include/linux/utrace.h */
+import { atomic_t, kref, list_head, rcu_head, spinlock_t } from "../../sim/index.ts";
+import { bitAlias, bits, ptr, struct, ulong, union, when } from "../../sim/struct.ts";
+
+export const utrace = struct("utrace", {
+  /** The RCU head is used only once the struct is dead, so it shares its words with what only the living need. */
+  u: union({ dead: rcu_head, live: struct("utrace_live", { cloning: ptr }) }),
+  attached: list_head,
+  attaching: list_head,
+  lock: spinlock_t,
+  check_dead: when("UTRACE_DEBUG", atomic_t),
+  reporting: ptr,
+  stopped: bits(1),
+  report: bits(1),
+  interrupt: bits(1),
+  signal_handler: bits(1),
+  death: bits(1),
+  reap: bits(1),
+  /** report, interrupt and signal_handler, which the compiler tests and clears in one instruction. */
+  wants_report: bitAlias("report", 3),
+});
+
+export const utrace_attached_engine = struct("utrace_attached_engine", {
+  kref: kref,
+  entry: list_head,
+  ops: ptr,
+  data: ptr,
+  flags: ulong,
+});
+
+export const UTRACE = utrace.fields;
+export const ENGINE = utrace_attached_engine.fields;

@@ -1,0 +1,48 @@
+/**
+ * The thread's crash: debuggers attach to and detach from a process that execs in a loop.
+ *
+ * Question: can struct utrace be freed while the traced task still uses it? Yes: it is freed by the detach that wakes
+ * the task, and the task looks at it once more when it runs.
+ *
+ * @see Alexey Dobriyan, 2008-08-27 14:32 ("quickly reproducible via expt_ptratt.c") and 14:46
+ */
+import type { Ptr } from "../sim/index.ts";
+import type { BootedKernel } from "../model/boot.ts";
+import { execLoop, killall, mergedCacheUser, spinner } from "./programs/target.ts";
+import { tracerMain, tracerMemory } from "./programs/tracer.ts";
+import type { Parameters, Scenario } from "./scenario.ts";
+import { world } from "./world.ts";
+
+const ROUNDS = 2;
+
+function populate(kernel: BootedKernel, parameters: Parameters, targets: number, kills: number): void {
+  const tasks: Ptr[] = [];
+  for (let i = 0; i < targets; i++) {
+    tasks.push(kernel.process({ comm: "exe", pid: 5118 + i, subject: true }, execLoop, ROUNDS));
+  }
+  const pids = (): Ptr[] => tasks.map((task) => kernel.getPid(task));
+  for (const pid of [5377, 5382]) {
+    const { ops, data } = tracerMemory(kernel.machine);
+    kernel.process({ comm: "expl_ptratt", pid }, tracerMain, pids(), ops, data, ROUNDS);
+  }
+  kernel.process({ comm: "sh", pid: 5001 }, spinner, 2);
+  if (kills > 0) kernel.process({ comm: "killall", pid: 5390 }, killall, pids(), kills);
+  // With slub_debug no cache is merged.
+  if (parameters.config.SLUB_DEBUG !== true) kernel.process({ comm: "kswapd0", pid: 60 }, mergedCacheUser, 2);
+}
+
+export const attachDetachExec: Scenario = {
+  name: "attach-detach-exec",
+  title: "Can struct utrace be freed by a detach while the task that it stopped still uses it?",
+  source: "Alexey Dobriyan, 2008-08-27 14:32 and 14:46: expt_ptratt.c of the ptrace exploit collection",
+  known: ["use-after-free", "paging-fault", "bug-on"],
+  program: (parameters) => world("attach-detach-exec", parameters, (kernel, p) => populate(kernel, p, 1, 0)),
+};
+
+export const attachDetachExecKill: Scenario = {
+  name: "attach-detach-exec-kill",
+  title: "The same under a loop of killall -9: does the freed struct get written to?",
+  source: "Alexey Dobriyan, 2008-08-27 15:00: in parallel with killall -9 expl_ptratt and exe",
+  known: ["use-after-free", "slab-corruption"],
+  program: (parameters) => world("attach-detach-exec-kill", parameters, (kernel, p) => populate(kernel, p, 2, 1)),
+};

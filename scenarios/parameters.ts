@@ -1,0 +1,128 @@
+/**
+ * Parameters as people give them, made complete and checked for sense.
+ *
+ * Pure: text in, {@link Parameters} or a {@link BadParameter} out.
+ */
+import { CHECK_NAMES, type CheckName, type Config } from "../sim/index.ts";
+import type { Parameters } from "./scenario.ts";
+
+/** A parameter that makes no sense; the message names it and says what would. */
+export class BadParameter extends Error {
+  override readonly name = "BadParameter";
+}
+
+/** Kernel config options the model knows, with their defaults: those of the kernel that crashed in the thread. */
+export const CONFIG_DEFAULTS: Config = {
+  PREEMPT: true,
+  PREEMPT_RCU: false,
+  DEBUG_SPINLOCK: true,
+  LOCKDEP: true,
+  SLUB_DEBUG: false,
+  DEBUG_PAGEALLOC: true,
+  UTRACE_DEBUG: true,
+  UTRACE_PTRACE: false,
+};
+
+/** Lifetimes of struct utrace. */
+export const LIFETIMES: readonly string[] = ["pointer"];
+
+/** Fixes from utrace's later history, each with what it does. */
+export const PATCHES: Readonly<Record<string, string>> = {
+  "stop-relookup": "utrace_stop looks task->utrace up again, under RCU and its lock, after waking (f357a74067b)",
+  "no-stop-after-last-detach": "utrace_reset takes back a stop once the last engine has gone (f357a74067b)",
+};
+
+/** Parameters as given; what is left out takes its default. */
+export interface GivenParameters {
+  readonly lifetime?: string | undefined;
+  /** `all`, `none`, or names separated by commas. */
+  readonly patches?: string | undefined;
+  readonly memory?: string | undefined;
+  readonly cpus?: number | undefined;
+  /** `KEY=VALUE,...`; values y or n. */
+  readonly config?: string | undefined;
+  /** `all`, or names separated by commas. */
+  readonly checks?: string | undefined;
+  readonly stepsMax?: number | undefined;
+}
+
+const list = (text: string): string[] =>
+  text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+
+/** Adds what is not given, and refuses what makes no sense. */
+export function resolveParameters(given: GivenParameters): Parameters {
+  const lifetime = given.lifetime ?? "pointer";
+  if (!LIFETIMES.includes(lifetime)) {
+    throw new BadParameter(`unknown lifetime "${lifetime}"; known: ${LIFETIMES.join(", ")}`);
+  }
+  const memory = given.memory ?? "sc";
+  if (memory !== "sc") throw new BadParameter(`unknown memory model "${memory}"; known: sc`);
+  const cpus = given.cpus ?? 2;
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > 8) {
+    throw new BadParameter(`${cpus} is no number of CPUs; give a whole number from 1 to 8`);
+  }
+  const stepsMax = given.stepsMax ?? 20_000;
+  if (!Number.isInteger(stepsMax) || stepsMax < 1) {
+    throw new BadParameter(`${stepsMax} is no bound on steps; give a whole number above 0`);
+  }
+  return {
+    lifetime,
+    patches: resolvePatches(given.patches ?? "none"),
+    memory,
+    cpus,
+    config: resolveConfig(given.config ?? ""),
+    checks: resolveChecks(given.checks ?? "all"),
+    stepsMax,
+  };
+}
+
+function resolvePatches(text: string): string[] {
+  if (text === "none") return [];
+  const known = Object.keys(PATCHES).sort();
+  if (text === "all") return known;
+  const names = [...new Set(list(text))].sort();
+  for (const name of names) {
+    if (!known.includes(name)) throw new BadParameter(`unknown patch "${name}"; known: ${known.join(", ")}, all, none`);
+  }
+  return names;
+}
+
+function resolveChecks(text: string): CheckName[] {
+  if (text === "all") return [...CHECK_NAMES];
+  const names = list(text);
+  for (const name of names) {
+    if (!(CHECK_NAMES as readonly string[]).includes(name)) {
+      throw new BadParameter(`unknown check "${name}"; known: ${CHECK_NAMES.join(", ")}, all`);
+    }
+  }
+  return CHECK_NAMES.filter((name) => names.includes(name));
+}
+
+function resolveConfig(text: string): Config {
+  const given: Record<string, boolean> = {};
+  for (const pair of list(text)) {
+    const [key, value, ...rest] = pair.split("=");
+    if (key === undefined || !(key in CONFIG_DEFAULTS)) {
+      throw new BadParameter(`unknown config option "${key}"; known: ${Object.keys(CONFIG_DEFAULTS).join(", ")}`);
+    }
+    if (rest.length > 0 || (value !== "y" && value !== "n")) {
+      throw new BadParameter(`config option ${key} takes y or n: ${key}=y`);
+    }
+    given[key] = value === "y";
+  }
+  const config: Record<string, boolean> = { ...CONFIG_DEFAULTS, ...given };
+  if (config.PREEMPT_RCU && !config.PREEMPT) {
+    throw new BadParameter("PREEMPT_RCU=y needs PREEMPT=y; add PREEMPT=y or leave PREEMPT_RCU out");
+  }
+  if (given.LOCKDEP === true && given.DEBUG_SPINLOCK === false) {
+    throw new BadParameter("LOCKDEP=y selects DEBUG_SPINLOCK; leave DEBUG_SPINLOCK=n out");
+  }
+  if (given.DEBUG_SPINLOCK === false) config.LOCKDEP = false;
+  if (config.UTRACE_PTRACE) {
+    throw new BadParameter("UTRACE_PTRACE=y: ptrace over utrace is not modelled yet; leave it out");
+  }
+  return config;
+}

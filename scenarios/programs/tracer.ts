@@ -1,0 +1,117 @@
+/**
+ * A debugger in the manner of the thread's attach/detach program, written against the utrace interface: attach, ask
+ * for an interruption, perhaps wait for the stop, detach, and again.
+ */
+import {
+  choose,
+  current,
+  kernel,
+  load,
+  type Machine,
+  mod_timer,
+  type Ptr,
+  schedule,
+  store,
+  wake_up_state,
+} from "../../sim/index.ts";
+import { ptr, struct, u32 } from "../../sim/struct.ts";
+import { EINPROGRESS, IS_ERR } from "../../model/linux/errno.ts";
+import { syscall, user_mode } from "../../model/linux/entry.ts";
+import { get_pid_task, put_pid } from "../../model/linux/pid.ts";
+import { __set_current_state, put_task_struct, TASK_INTERRUPTIBLE, TASK_RUNNING } from "../../model/linux/sched.ts";
+import { utrace_attach_task } from "../../model/utrace/attach.ts";
+import { utrace_barrier, utrace_control, utrace_set_events } from "../../model/utrace/control.ts";
+import { placeOps, utrace_engine_put, type utrace_engine_ops } from "../../model/utrace/engine.ts";
+import {
+  UTRACE_ATTACH_CREATE,
+  UTRACE_DETACH,
+  UTRACE_EVENT,
+  UTRACE_EVENT_SIGNAL_ALL,
+  UTRACE_INTERRUPT,
+  UTRACE_RESUME,
+  UTRACE_SIGNAL_IGN,
+  UTRACE_SIGNAL_REPORT,
+  UTRACE_STOP,
+  utrace_signal_action,
+} from "../../model/utrace/events.ts";
+import { ENGINE } from "../../model/utrace/structs.ts";
+
+/** What an engine's callbacks and its tracer share; engine->data points to it. */
+const tracer_data = struct("tracer", { stopped: u32, task: ptr });
+const TRACER = tracer_data.fields;
+
+/** The events such a debugger wants. */
+export const TRACER_EVENTS = UTRACE_EVENT.QUIESCE | UTRACE_EVENT.EXEC | UTRACE_EVENT_SIGNAL_ALL;
+
+/** Tells the tracer that the target is about to stop. */
+function* announce(engine: Ptr) {
+  const data = yield* load(engine, ENGINE.data);
+  yield* store(data, TRACER.stopped, 1);
+  yield* wake_up_state(yield* load(data, TRACER.task), TASK_INTERRUPTIBLE);
+}
+
+const report_signal = kernel(function* tracer_report_signal(action: number, engine: Ptr) {
+  const kind = utrace_signal_action(action);
+  if (kind !== UTRACE_SIGNAL_REPORT) return kind | UTRACE_RESUME;
+  yield* announce(engine);
+  return UTRACE_SIGNAL_IGN | UTRACE_STOP;
+});
+
+const report_quiesce = kernel(function* tracer_report_quiesce(_action: number, engine: Ptr, _task: Ptr, event: number) {
+  if (event !== 0) return UTRACE_RESUME;
+  yield* announce(engine);
+  return UTRACE_STOP;
+});
+
+const report_exec = kernel(function* tracer_report_exec(_action: number, _engine: Ptr, _task: Ptr) {
+  return UTRACE_RESUME;
+});
+
+/** The callbacks: stop at every report that was asked for, let everything else pass. */
+export const tracer_ops: utrace_engine_ops = { report_signal, report_quiesce, report_exec };
+
+/** `wait4` for the stop, or for a tick or two. */
+const waitForStop = kernel(function* tracer_wait(data: Ptr) {
+  yield* __set_current_state(TASK_INTERRUPTIBLE);
+  if ((yield* load(data, TRACER.stopped)) !== 0) {
+    yield* __set_current_state(TASK_RUNNING);
+    return;
+  }
+  yield* mod_timer(2);
+  yield* schedule();
+  yield* mod_timer(0);
+});
+
+const attachStopDetach = kernel(function* tracer_round(pid: Ptr, ops: Ptr, data: Ptr) {
+  const target = yield* get_pid_task(pid);
+  if (target === 0) return false;
+  yield* store(data, TRACER.stopped, 0);
+  const engine = yield* utrace_attach_task(target, UTRACE_ATTACH_CREATE, ops, data);
+  if (!IS_ERR(engine)) {
+    yield* utrace_set_events(target, engine, TRACER_EVENTS);
+    yield* utrace_control(target, engine, UTRACE_INTERRUPT);
+    if ((yield* choose(4)) !== 0) yield* waitForStop(data);
+    if ((yield* utrace_control(target, engine, UTRACE_DETACH)) === -EINPROGRESS) yield* utrace_barrier(target, engine);
+    yield* utrace_engine_put(engine);
+  }
+  yield* put_task_struct(target);
+  return true;
+});
+
+/** The tracer's main: `rounds` rounds on each of the targets in turn. Owns a reference to each pid. */
+export const tracerMain = kernel(function* tracer(pids: readonly Ptr[], ops: Ptr, data: Ptr, rounds: number) {
+  yield* store(data, TRACER.task, current());
+  for (let round = 0; round < rounds; round++) {
+    for (const pid of pids) {
+      yield* user_mode(20_000);
+      yield* syscall(attachStopDetach, pid, ops, data);
+    }
+  }
+  for (const pid of pids) yield* put_pid(pid);
+});
+
+/** Kernel memory a tracer needs: its ops table, shared by all, and its own data. */
+export const tracerMemory = (machine: Machine): { ops: Ptr; data: Ptr } => ({
+  ops: placeOps(machine, tracer_ops),
+  data: machine.allocStaticStruct(tracer_data),
+});

@@ -1,0 +1,27 @@
+/** From parameters to a program: what all scenarios share. */
+import { BootedKernel, kernelMachineOptions } from "../model/boot.ts";
+import { LIFETIMES } from "../model/utrace/lifetimes/index.ts";
+import type { Lifetime } from "../model/utrace/lifetime.ts";
+import type { Program } from "../sim/index.ts";
+import type { Parameters } from "./scenario.ts";
+
+/**
+ * Makes a program.
+ *
+ * @param populate - Adds the scenario's tasks to a booted kernel.
+ */
+export function world(
+  name: string,
+  parameters: Parameters,
+  populate: (kernel: BootedKernel, parameters: Parameters) => void,
+): Program {
+  const { config, cpus, checks, stepsMax, patches } = parameters;
+  const lifetime = LIFETIMES.get(parameters.lifetime) as Lifetime;
+  return {
+    name,
+    options: { config, cpus, checks: new Set(checks), stepsMax, ...kernelMachineOptions() },
+    setup(machine) {
+      populate(new BootedKernel(machine, { lifetime, patches }), parameters);
+    },
+  };
+}

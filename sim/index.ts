@@ -1,0 +1,19 @@
+/**
+ * The simulator as a library: declare structs, write kernel code as generators, run it under a strategy.
+ *
+ * Reading order: `op.ts` (what a step is), `machine.ts`, `run.ts`; then `docs/refcounted-object.ts` for a program.
+ */
+export { type CheckName, CHECK_NAMES, type Finding, FINDING_KINDS, type FindingKind, findingKey } from "./finding.ts";
+export { type HuntOptions, type HuntResult, hunt, makeStrategy, STRATEGY_NAMES, type StrategyName } from "./hunt.ts";
+export { atomic_t, kref, list_head, rcu_head, rwlock_t, spinlock_t } from "./kernelStructs.ts";
+export { pokeLock } from "./locks.ts";
+export { Machine, type MachineOptions } from "./machine.ts";
+export { container_of, globalsOf, type Kernel, kernel, type KernelFunction, type Ptr, ref } from "./op.ts";
+export * from "./primitives.ts";
+export { execute, type Program, type RunOptions, type RunResult } from "./run.ts";
+export { formatSchedule, parseSchedule } from "./schedule.ts";
+export { shrink } from "./shrink.ts";
+export type { Cache } from "./slab.ts";
+export { GuidedStrategy, ReplayMismatch, ReplayStrategy } from "./strategies/replay.ts";
+export type { Strategy } from "./strategies/strategy.ts";
+export * from "./struct.ts";

@@ -1,0 +1,504 @@
+/**
+ * SLUB of 2.6.27: per-CPU slabs and free lists, partial lists, and the debug forms (poison, red zones, tracks).
+ *
+ * Free pointers, poison, red zones, padding and tracks are real bytes in memory; what the kernel keeps in `struct
+ * page` is kept in {@link SlabPage}. Every check happens at the moments at which the kernel makes it, and only then:
+ * reading freed memory is never noticed here, and a write to a freed object only when that object is handed out again
+ * or its page is given back.
+ *
+ * An allocation or a free is one step: interrupts are off throughout, and the slab lock is innermost.
+ *
+ * @see mm/slub.c of 2.6.27: slab_alloc, __slab_alloc, __slab_free, check_object
+ */
+import type { ObjectInfo, SlabReport, Site, TrackReport } from "./finding.ts";
+import { ARENA, type Memory, PAGE_SIZE, SHADOW_FREED, SHADOW_OK, SHADOW_REDZONE } from "./memory.ts";
+import type { Ptr } from "./op.ts";
+import { PLAIN, POINTER, roundUp, SIGNED } from "./struct.ts";
+
+export const POISON_FREE = 0x6b;
+export const POISON_END = 0xa5;
+export const POISON_INUSE = 0x5a;
+export const SLUB_RED_INACTIVE = 0xbb;
+export const SLUB_RED_ACTIVE = 0xcc;
+const TRACK_SIZE = 24;
+const MIN_PARTIAL = 5;
+const MAX_PARTIAL = 10;
+const PAGE_STRUCT_SIZE = 56;
+/** Address of `struct page` of the first arena page, as a hexadecimal text; see {@link pageStructAddress}. */
+const VMEMMAP = 0xffffe20000000000n;
+
+/** What a cache is declared with. */
+export interface CacheOptions {
+  /** Red zones, poison and user tracking: `slub_debug=FZPU`. */
+  readonly debug: boolean;
+}
+
+interface CpuSlab {
+  page: SlabPage | null;
+  freelist: Ptr;
+  /** False while the slab is a debug slab: every alloc and free of it takes the slow path. */
+  fast: boolean;
+}
+
+/** One page of objects: what `struct page` says of it. */
+class SlabPage {
+  inuse = 0;
+  freelist: Ptr = 0;
+  frozen = false;
+  list: "none" | "partial" | "full" = "none";
+  constructor(
+    readonly address: Ptr,
+    readonly cache: Cache,
+    readonly debug: boolean,
+  ) {}
+}
+
+/** A `kmem_cache`: object geometry and the slabs it owns. Sizes are in bytes. */
+export class Cache {
+  /** Offset of the free pointer in a free object. */
+  readonly freeOffset: number;
+  /** End of the object proper: where the red zone ends. */
+  readonly inuse: number;
+  /** Distance from one object to the next. */
+  readonly slot: number;
+  readonly trackOffset: number;
+  readonly objectsPerPage: number;
+  /** Empty slabs are kept on the partial list while it is shorter than this: ilog2 of the slot, from 5 to 10. */
+  readonly minPartial: number;
+  readonly partial: SlabPage[] = [];
+  readonly full: SlabPage[] = [];
+  readonly cpuSlabs: CpuSlab[] = [];
+
+  constructor(
+    readonly name: string,
+    readonly size: number,
+    readonly options: CacheOptions,
+    cpus: number,
+  ) {
+    let at = roundUp(size, 8);
+    if (options.debug && at === size) at += 8;
+    this.inuse = at;
+    if (options.debug) {
+      this.freeOffset = at;
+      at += 8;
+      this.trackOffset = at;
+      at += 2 * TRACK_SIZE + 8;
+    } else {
+      this.freeOffset = 0;
+      this.trackOffset = 0;
+    }
+    this.slot = roundUp(at, 8);
+    this.objectsPerPage = Math.floor(PAGE_SIZE / this.slot);
+    this.minPartial = Math.min(Math.max(31 - Math.clz32(this.slot), MIN_PARTIAL), MAX_PARTIAL);
+    for (let i = 0; i < cpus; i++) this.cpuSlabs.push({ page: null, freelist: 0, fast: false });
+  }
+}
+
+/** What the allocator needs of its machine. */
+export interface SlabHost {
+  readonly memory: Memory;
+  readonly unmapFreedPages: boolean;
+  cpuId(): number;
+  pid(): number;
+  jiffies(): number;
+  /** Return address of the allocating or freeing call, for the tracks. */
+  caller(): number;
+  /** Whether a word can be read; where it cannot, the run ends with the oops. */
+  slabReadable(address: Ptr): boolean;
+  site(): Site;
+  slabFinding(report: SlabReport): void;
+}
+
+/** The slab allocator of one machine. */
+export class Slab {
+  private readonly pages = new Map<Ptr, SlabPage>();
+  /** Who allocated and freed each object last, for reports; keyed by address. */
+  private readonly history = new Map<Ptr, { allocated: Site | null; freed: Site | null; cache: Cache }>();
+  readonly caches: Cache[] = [];
+  private readonly memory: Memory;
+
+  constructor(private readonly host: SlabHost) {
+    this.memory = host.memory;
+  }
+
+  createCache(name: string, size: number, options: CacheOptions, cpus: number): Cache {
+    const cache = new Cache(name, size, options, cpus);
+    this.caches.push(cache);
+    return cache;
+  }
+
+  /** `kmem_cache_alloc`: the object's address, 0 when there is no memory. */
+  alloc(cache: Cache): Ptr {
+    const cpuSlab = cache.cpuSlabs[this.host.cpuId()] as CpuSlab;
+    let object: Ptr;
+    if (cpuSlab.fast && cpuSlab.freelist !== 0) {
+      object = cpuSlab.freelist;
+      if (!this.host.slabReadable(object)) return 0;
+      cpuSlab.freelist = this.getFreePointer(cache, object);
+    } else {
+      object = this.allocSlow(cache, cpuSlab);
+      if (object === 0) return 0;
+    }
+    this.memory.setShadow(object, cache.size, SHADOW_OK);
+    this.history.set(object, { allocated: this.host.site(), freed: null, cache });
+    return object;
+  }
+
+  private allocSlow(cache: Cache, cpuSlab: CpuSlab): Ptr {
+    for (;;) {
+      let page = cpuSlab.page;
+      if (page === null) {
+        page = this.takePartial(cache) ?? this.newPage(cache);
+        if (page === null) return 0;
+        page.frozen = true;
+        cpuSlab.page = page;
+        cpuSlab.fast = !page.debug;
+      }
+      const object = page.freelist;
+      if (object === 0) {
+        this.deactivate(cache, cpuSlab);
+        continue;
+      }
+      if (page.debug) {
+        if (!this.allocDebugProcessing(cache, page, object)) {
+          page.inuse = cache.objectsPerPage;
+          page.freelist = 0;
+          this.deactivate(cache, cpuSlab);
+          continue;
+        }
+        page.inuse++;
+        page.freelist = this.getFreePointer(cache, object);
+        return object;
+      }
+      if (!this.host.slabReadable(object)) return 0;
+      cpuSlab.freelist = this.getFreePointer(cache, object);
+      page.inuse = cache.objectsPerPage;
+      page.freelist = 0;
+      return object;
+    }
+  }
+
+  private takePartial(cache: Cache): SlabPage | null {
+    const page = cache.partial.shift() ?? null;
+    if (page !== null) page.list = "none";
+    return page;
+  }
+
+  private newPage(cache: Cache): SlabPage | null {
+    const address = this.memory.allocPage();
+    if (address === 0) return null;
+    const page = new SlabPage(address, cache, cache.options.debug);
+    this.pages.set(address, page);
+    this.memory.setShadow(address, PAGE_SIZE, SHADOW_REDZONE);
+    if (page.debug) this.fill(address, PAGE_SIZE, POISON_INUSE);
+    const last = address + (cache.objectsPerPage - 1) * cache.slot;
+    for (let object = address; object <= last; object += cache.slot) {
+      if (page.debug) {
+        this.initObject(cache, object, false);
+        this.fill(object + cache.trackOffset, 2 * TRACK_SIZE, 0);
+      }
+      this.setFreePointer(cache, object, object === last ? 0 : object + cache.slot);
+    }
+    page.freelist = address;
+    return page;
+  }
+
+  private deactivate(cache: Cache, cpuSlab: CpuSlab): void {
+    const page = cpuSlab.page as SlabPage;
+    let toTail = true;
+    while (cpuSlab.freelist !== 0) {
+      toTail = false;
+      const object = cpuSlab.freelist;
+      cpuSlab.freelist = this.getFreePointer(cache, object);
+      this.setFreePointer(cache, object, page.freelist);
+      page.freelist = object;
+      page.inuse--;
+    }
+    cpuSlab.page = null;
+    page.frozen = false;
+    if (page.inuse > 0) {
+      if (page.freelist !== 0) this.addPartial(cache, page, toTail);
+      else if (page.debug) {
+        cache.full.push(page);
+        page.list = "full";
+      }
+    } else if (cache.partial.length < cache.minPartial) this.addPartial(cache, page, true);
+    else this.discard(cache, page);
+  }
+
+  private addPartial(cache: Cache, page: SlabPage, toTail: boolean): void {
+    page.list = "partial";
+    if (toTail) cache.partial.push(page);
+    else cache.partial.unshift(page);
+  }
+
+  private removeFrom(list: SlabPage[], page: SlabPage): void {
+    const index = list.indexOf(page);
+    if (index >= 0) list.splice(index, 1);
+    page.list = "none";
+  }
+
+  /** `kmem_cache_free`. */
+  free(cache: Cache, object: Ptr): void {
+    const page = this.pages.get(object - ((object - ARENA) % PAGE_SIZE));
+    if (page === undefined || page.cache !== cache) {
+      const where = `0x${this.memory.hex(object)}`;
+      const what = page === undefined ? `SLUB <none>: no slab for object ${where}.` : "page slab pointer corrupt.";
+      this.report(cache, what, page ?? new SlabPage(object, cache, false), 0, { fixes: ["not freed"] });
+      return;
+    }
+    const cpuSlab = cache.cpuSlabs[this.host.cpuId()] as CpuSlab;
+    if (page === cpuSlab.page && cpuSlab.fast) {
+      this.noteFree(cache, object);
+      this.setFreePointer(cache, object, cpuSlab.freelist);
+      cpuSlab.freelist = object;
+      return;
+    }
+    if (page.debug && !this.freeDebugProcessing(cache, page, object)) return;
+    this.noteFree(cache, object);
+    const wasFull = page.freelist === 0;
+    this.setFreePointer(cache, object, page.freelist);
+    page.freelist = object;
+    page.inuse--;
+    if (page.frozen) return;
+    if (page.inuse === 0) {
+      if (page.list === "partial") this.removeFrom(cache.partial, page);
+      this.discard(cache, page);
+    } else if (wasFull) this.addPartial(cache, page, true);
+  }
+
+  private noteFree(cache: Cache, object: Ptr): void {
+    this.memory.setShadow(object, roundUp(cache.size, 8), SHADOW_FREED);
+    const known = this.history.get(object);
+    this.history.set(object, { allocated: known?.allocated ?? null, freed: this.host.site(), cache });
+  }
+
+  private discard(cache: Cache, page: SlabPage): void {
+    if (page.debug) {
+      for (let i = 0; i < cache.objectsPerPage; i++) {
+        this.checkObject(cache, page, page.address + i * cache.slot, false);
+      }
+      const end = page.address + cache.objectsPerPage * cache.slot;
+      this.checkBytes(cache, page, 0, end, page.address + PAGE_SIZE - end, POISON_INUSE, "Padding overwritten");
+    }
+    this.pages.delete(page.address);
+    this.memory.freePage(page.address, this.host.unmapFreedPages);
+  }
+
+  private allocDebugProcessing(cache: Cache, page: SlabPage, object: Ptr): boolean {
+    if (!this.validPointer(cache, page, object)) {
+      this.report(cache, "Freelist Pointer check fails", page, 0, { fixes: ["Marking all objects used"] });
+      return false;
+    }
+    if (!this.checkObject(cache, page, object, false, ["Marking all objects used"])) return false;
+    this.setTrack(cache, object, 0);
+    this.initObject(cache, object, true);
+    return true;
+  }
+
+  private freeDebugProcessing(cache: Cache, page: SlabPage, object: Ptr): boolean {
+    if (!this.validPointer(cache, page, object)) {
+      const title = `Invalid object pointer 0x${this.memory.hex(object)}`;
+      this.report(cache, title, page, 0, { fixes: [`Object at 0x${this.memory.hex(object)} not freed`] });
+      return false;
+    }
+    if (this.onFreelist(cache, page, object)) {
+      this.report(cache, "Object already free", page, object, {
+        fixes: [`Object at 0x${this.memory.hex(object)} not freed`],
+      });
+      return false;
+    }
+    if (!this.checkObject(cache, page, object, true)) return false;
+    if (!page.frozen && page.freelist === 0) this.removeFrom(cache.full, page);
+    this.setTrack(cache, object, 1);
+    this.initObject(cache, object, false);
+    return true;
+  }
+
+  private validPointer(cache: Cache, page: SlabPage, object: Ptr): boolean {
+    const offset = object - page.address;
+    return offset >= 0 && offset < cache.objectsPerPage * cache.slot && offset % cache.slot === 0;
+  }
+
+  private onFreelist(cache: Cache, page: SlabPage, object: Ptr): boolean {
+    let at = page.freelist;
+    for (let n = 0; at !== 0 && n <= cache.objectsPerPage; n++) {
+      if (at === object) return true;
+      if (!this.validPointer(cache, page, at)) return false;
+      at = this.getFreePointer(cache, at);
+    }
+    return false;
+  }
+
+  private checkObject(
+    cache: Cache,
+    page: SlabPage,
+    object: Ptr,
+    active: boolean,
+    fixes: readonly string[] = [],
+  ): boolean {
+    const red = active ? SLUB_RED_ACTIVE : SLUB_RED_INACTIVE;
+    const size = cache.size;
+    if (!this.checkBytes(cache, page, object, object + size, cache.inuse - size, red, "Redzone overwritten", fixes)) {
+      return false;
+    }
+    if (!active) {
+      const poison = "Poison overwritten";
+      if (!this.checkBytes(cache, page, object, object, size - 1, POISON_FREE, poison, fixes)) return false;
+      if (!this.checkBytes(cache, page, object, object + size - 1, 1, POISON_END, poison, fixes)) return false;
+    }
+    const pad = cache.trackOffset + 2 * TRACK_SIZE;
+    const padding = "Object padding overwritten";
+    this.checkBytes(cache, page, object, object + pad, cache.slot - pad, POISON_INUSE, padding);
+    const free = this.getFreePointer(cache, object);
+    if (free !== 0 && !this.validPointer(cache, page, free)) {
+      this.report(cache, "Freepointer corrupt", page, object, { fixes });
+      this.setFreePointer(cache, object, 0);
+      return false;
+    }
+    return true;
+  }
+
+  /** Compares bytes; on a difference reports, restores them, and gives false. */
+  private checkBytes(
+    cache: Cache,
+    page: SlabPage,
+    object: Ptr,
+    from: Ptr,
+    length: number,
+    expected: number,
+    title: string,
+    fixes: readonly string[] = [],
+  ): boolean {
+    const bytes = this.memory.bytes;
+    const start = from - ARENA;
+    let first = start;
+    while (first < start + length && bytes[first] === expected) first++;
+    if (first === start + length) return true;
+    let last = start + length - 1;
+    while (bytes[last] === expected) last--;
+    const range = { first: first + ARENA, last: last + ARENA, found: bytes[first] as number, expected };
+    const hex = (at: number): string => `0x${this.memory.hex(at + ARENA)}`;
+    const restoring = `Restoring ${hex(first)}-${hex(last)}=0x${expected.toString(16)}`;
+    this.report(cache, title, page, object, { range, fixes: [restoring, ...fixes] });
+    bytes.fill(expected, first, last + 1);
+    return false;
+  }
+
+  private report(
+    cache: Cache,
+    title: string,
+    page: SlabPage,
+    object: Ptr,
+    more: { range?: NonNullable<SlabReport["range"]>; fixes: readonly string[] },
+  ): void {
+    const read = (at: Ptr, length: number): number[] =>
+      Array.from(this.memory.bytes.subarray(at - ARENA, at - ARENA + length));
+    // PG_slab, PG_frozen, the debug bit and the held slab lock, in zone NORMAL.
+    const low = 0x81 + (page.frozen ? 0x40 : 0) + (page.debug ? 0x2 : 0);
+    const pad = cache.trackOffset + 2 * TRACK_SIZE;
+    this.host.slabFinding({
+      cache: cache.name,
+      title,
+      page: {
+        address: page.address,
+        objects: cache.objectsPerPage,
+        inuse: page.inuse,
+        freelist: page.freelist,
+        flags: `0x80000000000000${low.toString(16)}`,
+      },
+      ...(object === 0
+        ? {}
+        : {
+            object: {
+              address: object,
+              freePointer: this.getFreePointer(cache, object),
+              before: object > page.address + 16 ? read(object - 16, 16) : [],
+              bytes: read(object, cache.size),
+              redzone: read(object + cache.size, cache.inuse - cache.size),
+              paddingAt: object + pad,
+              padding: read(object + pad, cache.slot - pad),
+              tracks: [this.readTrack(cache, object, 0), this.readTrack(cache, object, 1)].filter((t) => t !== null),
+            },
+          }),
+      ...(more.range === undefined ? {} : { range: more.range }),
+      fixes: more.fixes,
+    });
+  }
+
+  private fill(at: Ptr, length: number, byte: number): void {
+    this.memory.bytes.fill(byte, at - ARENA, at - ARENA + length);
+  }
+
+  private initObject(cache: Cache, object: Ptr, active: boolean): void {
+    this.fill(object, cache.size - 1, POISON_FREE);
+    this.fill(object + cache.size - 1, 1, POISON_END);
+    this.fill(object + cache.size, cache.inuse - cache.size, active ? SLUB_RED_ACTIVE : SLUB_RED_INACTIVE);
+  }
+
+  private getFreePointer(cache: Cache, object: Ptr): Ptr {
+    return this.memory.load(object + cache.freeOffset - ARENA, 8, POINTER);
+  }
+
+  private setFreePointer(cache: Cache, object: Ptr, value: Ptr): void {
+    this.memory.store(object + cache.freeOffset - ARENA, 8, POINTER, value);
+  }
+
+  /** Track 0 is the allocation, 1 the free. */
+  private setTrack(cache: Cache, object: Ptr, which: 0 | 1): void {
+    const at = object + cache.trackOffset + which * TRACK_SIZE - ARENA;
+    this.memory.store(at, 8, POINTER, this.host.caller());
+    this.memory.store(at + 8, 4, SIGNED, this.host.cpuId());
+    this.memory.store(at + 12, 4, SIGNED, this.host.pid());
+    this.memory.store(at + 16, 8, PLAIN, this.host.jiffies());
+  }
+
+  private readTrack(cache: Cache, object: Ptr, which: 0 | 1): TrackReport | null {
+    if (!cache.options.debug) return null;
+    const at = object + cache.trackOffset + which * TRACK_SIZE - ARENA;
+    const address = this.memory.load(at, 8, POINTER);
+    if (address === 0) return null;
+    return {
+      verb: which === 0 ? "Allocated" : "Freed",
+      address,
+      age: this.host.jiffies() - this.memory.load(at + 16, 8, PLAIN),
+      cpu: this.memory.load(at + 8, 4, SIGNED),
+      pid: this.memory.load(at + 12, 4, SIGNED),
+    };
+  }
+
+  /** The object that `address` lies in (or just behind), live or freed, or null outside of all slabs. */
+  objectAt(address: Ptr): ObjectInfo | null {
+    const start = address - ((address - ARENA) % PAGE_SIZE);
+    const cache = this.pages.get(start)?.cache ?? this.formerCache(address);
+    if (cache === undefined) return null;
+    const object = start + Math.floor((address - start) / cache.slot) * cache.slot;
+    const known = this.history.get(object);
+    // A page can have belonged to another cache before.
+    if (known === undefined || known.cache !== cache) return null;
+    return { cache: cache.name, address: object, size: cache.size, allocated: known.allocated, freed: known.freed };
+  }
+
+  /** The cache that an address in a page given back belonged to. */
+  private formerCache(address: Ptr): Cache | undefined {
+    for (const [object, known] of this.history) {
+      if (address >= object && address < object + known.cache.slot) return known.cache;
+    }
+    return undefined;
+  }
+
+  /** All objects that are allocated now, in order of allocation. */
+  liveObjects(): ObjectInfo[] {
+    const live: ObjectInfo[] = [];
+    for (const [address, { allocated, freed, cache }] of this.history) {
+      if (freed === null && allocated !== null) {
+        live.push({ cache: cache.name, address, size: cache.size, allocated, freed });
+      }
+    }
+    return live;
+  }
+}
+
+/** Address of `struct page` of an arena page, in hexadecimal. */
+export const pageStructAddress = (page: Ptr, firstPfn: number): string =>
+  (VMEMMAP + BigInt((firstPfn + (page - ARENA) / PAGE_SIZE) * PAGE_STRUCT_SIZE)).toString(16);

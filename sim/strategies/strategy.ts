@@ -1,0 +1,8 @@
+/** A strategy says which of the events that can happen is next. Nothing else in a run may choose. */
+import type { Machine } from "../machine.ts";
+
+export interface Strategy {
+  readonly name: string;
+  /** One of `machine.events[0 .. machine.eventCount)`; there is at least one. */
+  pick(machine: Machine): number;
+}
