@@ -88,7 +88,9 @@ export class BootedKernel {
       statics,
       task_struct_cachep: m.createCache(task_struct),
       signal_cachep: m.createCache(signal_struct),
-      sighand_cachep: m.createCache(sighand_struct),
+      sighand_cachep: m.createCache(sighand_struct, (sighand) => {
+        pokeLock(m, sighand + (m.offset[SIGHAND.siglock.id] as number), spinlock_t);
+      }),
       pid_cachep: m.createCache(pid_struct),
       child_reaper: this.init,
       nextPid: 5400,
@@ -179,7 +181,7 @@ export class BootedKernel {
     for (const list of [TASK.children, TASK.sibling, TASK.thread_group, TASK.pending.list]) emptyList(at(task, list));
     pokeLock(m, at(task, TASK.alloc_lock), spinlock_t);
     m.poke(sighand, SIGHAND.count.counter, 1);
-    pokeLock(m, at(sighand, SIGHAND.siglock), spinlock_t);
+    if (scenery) pokeLock(m, at(sighand, SIGHAND.siglock), spinlock_t);
     m.poke(signal, SIGNAL.count.counter, 1);
     m.poke(signal, SIGNAL.live.counter, 1);
     const queue = at(signal, SIGNAL.wait_chldexit);

@@ -9,7 +9,7 @@
 import type { Ptr } from "../sim/index.ts";
 import type { BootedKernel } from "../model/boot.ts";
 import { execLoop, killall, mergedCacheUser, spinner } from "./programs/target.ts";
-import { tracerMain, tracerMemory } from "./programs/tracer.ts";
+import { stopDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
 import type { Parameters, Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
 
@@ -23,7 +23,7 @@ function populate(kernel: BootedKernel, parameters: Parameters, targets: number,
   const pids = (): Ptr[] => tasks.map((task) => kernel.getPid(task));
   for (const pid of [5377, 5382]) {
     const { ops, data } = tracerMemory(kernel.machine);
-    kernel.process({ comm: "expl_ptratt", pid }, tracerMain, pids(), ops, data, ROUNDS);
+    kernel.process({ comm: "expl_ptratt", pid }, tracerMain, pids(), ops, data, ROUNDS, stopDetach);
   }
   kernel.process({ comm: "sh", pid: 5001 }, spinner, 2);
   if (kills > 0) kernel.process({ comm: "killall", pid: 5390 }, killall, pids(), kills);

@@ -317,7 +317,9 @@ export class Machine implements SlabHost {
   /** Takes an object from a cache, at boot. */
   allocAtBoot(cache: Cache): Ptr {
     const object = this.slab.alloc(cache);
-    this.memory.bytes.fill(0, object - ARENA, object - ARENA + cache.size);
+    if (cache.options.typeStable === undefined) {
+      this.memory.bytes.fill(0, object - ARENA, object - ARENA + cache.size);
+    }
     return object;
   }
 
@@ -382,9 +384,15 @@ export class Machine implements SlabHost {
     return this.contextOf.get(task)?.threadInfo ?? 0;
   }
 
-  createCache(declared: AnyStruct): Cache {
+  /**
+   * `KMEM_CACHE(struct)`.
+   *
+   * @param typeStable - For a SLAB_DESTROY_BY_RCU cache: sets up an object of a new page.
+   */
+  createCache(declared: AnyStruct, typeStable?: (object: Ptr) => void): Cache {
     const debug = this.config.SLUB_DEBUG === true;
-    return this.slab.createCache(declared.name, this.layout.sizeOf(declared), { debug }, this.cpus.length);
+    const options = typeStable === undefined ? { debug } : { debug, typeStable };
+    return this.slab.createCache(declared.name, this.layout.sizeOf(declared), options, this.cpus.length);
   }
 
   /** Ends the boot: from here on everything is a step. */
@@ -1296,8 +1304,9 @@ export class Machine implements SlabHost {
       for (const object of this.slab.liveObjects()) {
         if (this.kept.has(object.address)) continue;
         const title = `unreferenced object of ${object.cache} (size ${object.size})`;
-        const owner = this.contexts.find((context) => context.pid === object.allocated?.pid) ?? this.contexts[0];
-        if (owner !== undefined) this.finding("leak", title, owner, { type: "leak", object }, false);
+        const by = object.allocated as Site;
+        const owner = this.contexts.find((context) => context.pid === by.pid) ?? this.bootContext;
+        this.finding("leak", title, owner, { type: "leak", object }, false, by);
       }
     }
   }
@@ -1332,19 +1341,30 @@ export class Machine implements SlabHost {
     return this.options.stateName?.(state) ?? String(state);
   }
 
-  /** Reports a finding of the step being taken. */
-  finding(kind: FindingKind, title: string, context: Context, details: FindingDetails, fatal: boolean): void {
-    const field = context.field;
+  /**
+   * Reports a finding of the step being taken.
+   *
+   * @param by - Who is to blame, when that is not whoever takes the step.
+   */
+  finding(
+    kind: FindingKind,
+    title: string,
+    context: Context,
+    details: FindingDetails,
+    fatal: boolean,
+    by?: Site,
+  ): void {
+    const field = by === undefined ? context.field : -1;
     this.findings.push({
       kind,
       title,
-      function: this.functionOf(context),
-      task: context.comm,
-      pid: context.pid,
-      cpu: context.cpu,
+      function: by?.backtrace[0] ?? this.functionOf(context),
+      task: by?.comm ?? context.comm,
+      pid: by?.pid ?? context.pid,
+      cpu: by?.cpu ?? context.cpu,
       step: this.steps,
       time: this.now,
-      backtrace: this.backtrace(context),
+      backtrace: this.backtrace(by?.backtrace ?? this.functionNames(context), siteOf(context.kind, field)),
       access: field >= 0 ? fieldLabel(field) : "",
       taskAddress: context.task,
       interruptsOff: (this.cpus[context.cpu] as Cpu).irqOff,
@@ -1364,15 +1384,12 @@ export class Machine implements SlabHost {
     return functionById(context.functions[context.depth] as number).name;
   }
 
-  private backtrace(context: Context): { name: string; address: string }[] {
-    const frames: { name: string; address: string }[] = [];
-    let callee = siteOf(context.kind, context.field);
-    for (let i = context.depth; i >= 0; i--) {
-      const { name } = functionById(context.functions[i] as number);
-      frames.push({ name, address: this.symbols.describe(this.symbols.site(name, callee)) });
-      callee = name;
-    }
-    return frames;
+  /** Each function with the address in it, innermost first; `site` is what the innermost was doing. */
+  private backtrace(names: readonly string[], site: string): { name: string; address: string }[] {
+    return names.map((name, i) => {
+      const callee = i === 0 ? site : (names[i - 1] as string);
+      return { name, address: this.symbols.describe(this.symbols.site(name, callee)) };
+    });
   }
 
   private functionNames(context: Context): string[] {

@@ -31,6 +31,11 @@ const VMEMMAP = 0xffffe20000000000n;
 export interface CacheOptions {
   /** Red zones, poison and user tracking: `slub_debug=FZPU`. */
   readonly debug: boolean;
+  /**
+   * SLAB_DESTROY_BY_RCU with a constructor: a freed object stays an object of its type. Sets one up when its page is
+   * new; no poison, and the free pointer lies behind the object.
+   */
+  readonly typeStable?: (object: Ptr) => void;
 }
 
 interface CpuSlab {
@@ -62,6 +67,7 @@ export class Cache {
   /** Distance from one object to the next. */
   readonly slot: number;
   readonly trackOffset: number;
+  readonly poison: boolean;
   readonly objectsPerPage: number;
   /** Empty slabs are kept on the partial list while it is shorter than this: ilog2 of the slot, from 5 to 10. */
   readonly minPartial: number;
@@ -78,15 +84,12 @@ export class Cache {
     let at = roundUp(size, 8);
     if (options.debug && at === size) at += 8;
     this.inuse = at;
-    if (options.debug) {
-      this.freeOffset = at;
-      at += 8;
-      this.trackOffset = at;
-      at += 2 * TRACK_SIZE + 8;
-    } else {
-      this.freeOffset = 0;
-      this.trackOffset = 0;
-    }
+    const freeBehind = options.debug || options.typeStable !== undefined;
+    this.freeOffset = freeBehind ? at : 0;
+    if (freeBehind) at += 8;
+    this.trackOffset = options.debug ? at : 0;
+    if (options.debug) at += 2 * TRACK_SIZE + 8;
+    this.poison = options.debug && options.typeStable === undefined;
     this.slot = roundUp(at, 8);
     this.objectsPerPage = Math.floor(PAGE_SIZE / this.slot);
     this.minPartial = Math.min(Math.max(31 - Math.clz32(this.slot), MIN_PARTIAL), MAX_PARTIAL);
@@ -198,6 +201,11 @@ export class Slab {
         this.fill(object + cache.trackOffset, 2 * TRACK_SIZE, 0);
       }
       this.setFreePointer(cache, object, object === last ? 0 : object + cache.slot);
+      if (cache.options.typeStable !== undefined) {
+        this.memory.setShadow(object, cache.size, SHADOW_OK);
+        this.fill(object, cache.size, 0);
+        cache.options.typeStable(object);
+      }
     }
     page.freelist = address;
     return page;
@@ -222,7 +230,7 @@ export class Slab {
         cache.full.push(page);
         page.list = "full";
       }
-    } else if (cache.partial.length < cache.minPartial) this.addPartial(cache, page, true);
+    } else if (cache.partial.length < cache.minPartial || cache.options.typeStable !== undefined) this.addPartial(cache, page, true);
     else this.discard(cache, page);
   }
 
@@ -261,14 +269,15 @@ export class Slab {
     page.freelist = object;
     page.inuse--;
     if (page.frozen) return;
-    if (page.inuse === 0) {
+    // DEPARTS: an empty page of a type-stable cache is kept; the kernel gives it back after a grace period.
+    if (page.inuse === 0 && cache.options.typeStable === undefined) {
       if (page.list === "partial") this.removeFrom(cache.partial, page);
       this.discard(cache, page);
     } else if (wasFull) this.addPartial(cache, page, true);
   }
 
   private noteFree(cache: Cache, object: Ptr): void {
-    this.memory.setShadow(object, roundUp(cache.size, 8), SHADOW_FREED);
+    if (cache.options.typeStable === undefined) this.memory.setShadow(object, roundUp(cache.size, 8), SHADOW_FREED);
     const known = this.history.get(object);
     this.history.set(object, { allocated: known?.allocated ?? null, freed: this.host.site(), cache });
   }
@@ -342,7 +351,7 @@ export class Slab {
     if (!this.checkBytes(cache, page, object, object + size, cache.inuse - size, red, "Redzone overwritten", fixes)) {
       return false;
     }
-    if (!active) {
+    if (!active && cache.poison) {
       const poison = "Poison overwritten";
       if (!this.checkBytes(cache, page, object, object, size - 1, POISON_FREE, poison, fixes)) return false;
       if (!this.checkBytes(cache, page, object, object + size - 1, 1, POISON_END, poison, fixes)) return false;
@@ -431,8 +440,10 @@ export class Slab {
   }
 
   private initObject(cache: Cache, object: Ptr, active: boolean): void {
-    this.fill(object, cache.size - 1, POISON_FREE);
-    this.fill(object + cache.size - 1, 1, POISON_END);
+    if (cache.poison) {
+      this.fill(object, cache.size - 1, POISON_FREE);
+      this.fill(object + cache.size - 1, 1, POISON_END);
+    }
     this.fill(object + cache.size, cache.inuse - cache.size, active ? SLUB_RED_ACTIVE : SLUB_RED_INACTIVE);
   }
 

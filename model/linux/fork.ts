@@ -9,6 +9,7 @@ import {
   current,
   type KernelFunction,
   kernel,
+  kmem_cache_alloc,
   kmem_cache_free,
   kmem_cache_zalloc,
   load,
@@ -48,9 +49,9 @@ const copy_signal = kernel(function* copy_signal() {
 });
 
 const copy_sighand = kernel(function* copy_sighand() {
-  const sighand = yield* kmem_cache_zalloc(globals().sighand_cachep);
+  // The siglock is set up by the cache's constructor: lock_task_sighand may still be after a former user's.
+  const sighand = yield* kmem_cache_alloc(globals().sighand_cachep);
   yield* store(sighand, SIGHAND.count.counter, 1);
-  yield* spin_lock_init(ref(sighand, SIGHAND.siglock));
   return sighand;
 });
 

@@ -3,8 +3,10 @@ import { kernel, kmem_cache_alloc, kmem_cache_free, type Ptr } from "../../sim/i
 import { syscall, user_mode } from "../../model/linux/entry.ts";
 import { sys_execve } from "../../model/linux/exec.ts";
 import { utraceGlobals } from "../../model/utrace/globals.ts";
+import { do_exit } from "../../model/linux/exit.ts";
+import { CLONE_THREAD, do_fork } from "../../model/linux/fork.ts";
 import { put_pid } from "../../model/linux/pid.ts";
-import { do_group_exit, kill_pid_info, SIGKILL } from "../../model/linux/signal.ts";
+import { do_group_exit, kill_pid_info, SIGCONT, SIGKILL, SIGSTOP } from "../../model/linux/signal.ts";
 
 /** Execs itself again and again, then exits. */
 export const execLoop = kernel(function* exe(rounds: number) {
@@ -14,6 +16,38 @@ export const execLoop = kernel(function* exe(rounds: number) {
   }
   yield* user_mode(300_000);
   yield* syscall(do_group_exit, 0);
+});
+
+/** Does some work, then exits. */
+export const shortLife = kernel(function* exe_short() {
+  yield* user_mode(100_000);
+  yield* syscall(do_group_exit, 0);
+});
+
+/** A thread that does some work and ends by itself. */
+const worker = kernel(function* exe_thread() {
+  yield* user_mode(200_000);
+  yield* syscall(do_exit, 0);
+});
+
+/** Starts a thread, execs while it may still be there, and exits. */
+export const threadedExec = kernel(function* exe_threaded() {
+  yield* syscall(do_fork, CLONE_THREAD, "exe", worker);
+  yield* user_mode(100_000);
+  yield* syscall(sys_execve);
+  yield* user_mode(100_000);
+  yield* syscall(do_group_exit, 0);
+});
+
+/** Sends SIGSTOP and SIGCONT in turn, then a last SIGCONT. Owns a reference to the pid. */
+export const jobControl = kernel(function* job_control(pid: Ptr, rounds: number) {
+  for (let round = 0; round < rounds; round++) {
+    yield* user_mode(50_000);
+    yield* syscall(kill_pid_info, SIGSTOP, pid);
+    yield* user_mode(50_000);
+    yield* syscall(kill_pid_info, SIGCONT, pid);
+  }
+  yield* put_pid(pid);
 });
 
 /** Runs in user mode: whoever is queued behind it has to wait. */

@@ -14,6 +14,7 @@ import {
   store,
   wake_up_state,
 } from "../../sim/index.ts";
+import type { Request } from "../../sim/op.ts";
 import { ptr, struct, u32 } from "../../sim/struct.ts";
 import { EINPROGRESS, IS_ERR } from "../../model/linux/errno.ts";
 import { syscall, user_mode } from "../../model/linux/entry.ts";
@@ -67,8 +68,23 @@ const report_exec = kernel(function* tracer_report_exec(_action: number, _engine
   return UTRACE_RESUME;
 });
 
+const report_death = kernel(function* tracer_report_death(engine: Ptr, _task: Ptr, _groupDead: boolean, _signal: number) {
+  yield* announce(engine);
+  return UTRACE_RESUME;
+});
+
+const report_reap = kernel(function* tracer_report_reap(engine: Ptr, _task: Ptr) {
+  yield* announce(engine);
+});
+
 /** The callbacks: stop at every report that was asked for, let everything else pass. */
-export const tracer_ops: utrace_engine_ops = { report_signal, report_quiesce, report_exec };
+export const tracer_ops: utrace_engine_ops = {
+  report_signal,
+  report_quiesce,
+  report_exec,
+  report_death,
+  report_reap,
+};
 
 /** `wait4` for the stop, or for a tick or two. */
 const waitForStop = kernel(function* tracer_wait(data: Ptr) {
@@ -82,29 +98,61 @@ const waitForStop = kernel(function* tracer_wait(data: Ptr) {
   yield* mod_timer(0);
 });
 
-const attachStopDetach = kernel(function* tracer_round(pid: Ptr, ops: Ptr, data: Ptr) {
+/** One round of a tracer on a target it holds a reference to. The engine is attached; its reference is dropped after. */
+export type Round = (target: Ptr, engine: Ptr, data: Ptr) => Generator<Request, void, unknown>;
+
+function* detach(target: Ptr, engine: Ptr): Generator<Request, void, unknown> {
+  if ((yield* utrace_control(target, engine, UTRACE_DETACH)) === -EINPROGRESS) yield* utrace_barrier(target, engine);
+}
+
+/** Interrupts the target, waits for the stop or not, and detaches: what the thread's program does. */
+export function* stopDetach(target: Ptr, engine: Ptr, data: Ptr): ReturnType<Round> {
+  yield* utrace_set_events(target, engine, TRACER_EVENTS);
+  yield* utrace_control(target, engine, UTRACE_INTERRUPT);
+  if ((yield* choose(4)) !== 0) yield* waitForStop(data);
+  yield* detach(target, engine);
+}
+
+/** Interrupts the target, waits for the stop, lets it run again, and detaches. */
+export function* stopResumeDetach(target: Ptr, engine: Ptr, data: Ptr): ReturnType<Round> {
+  yield* utrace_set_events(target, engine, TRACER_EVENTS);
+  yield* utrace_control(target, engine, UTRACE_INTERRUPT);
+  yield* waitForStop(data);
+  yield* utrace_control(target, engine, UTRACE_RESUME);
+  yield* detach(target, engine);
+}
+
+/** Wants to hear of death and reap, and detaches at some moment. */
+export function* watchDeath(target: Ptr, engine: Ptr, data: Ptr): ReturnType<Round> {
+  yield* utrace_set_events(target, engine, UTRACE_EVENT.DEATH | UTRACE_EVENT.REAP);
+  if ((yield* choose(2)) !== 0) yield* waitForStop(data);
+  yield* detach(target, engine);
+}
+
+/** Detaches without a look at the target. */
+export function* justDetach(target: Ptr, engine: Ptr): ReturnType<Round> {
+  yield* detach(target, engine);
+}
+
+const attachRound = kernel(function* tracer_round(pid: Ptr, ops: Ptr, data: Ptr, round: Round) {
   const target = yield* get_pid_task(pid);
-  if (target === 0) return false;
+  if (target === 0) return;
   yield* store(data, TRACER.stopped, 0);
   const engine = yield* utrace_attach_task(target, UTRACE_ATTACH_CREATE, ops, data);
   if (!IS_ERR(engine)) {
-    yield* utrace_set_events(target, engine, TRACER_EVENTS);
-    yield* utrace_control(target, engine, UTRACE_INTERRUPT);
-    if ((yield* choose(4)) !== 0) yield* waitForStop(data);
-    if ((yield* utrace_control(target, engine, UTRACE_DETACH)) === -EINPROGRESS) yield* utrace_barrier(target, engine);
+    yield* round(target, engine, data);
     yield* utrace_engine_put(engine);
   }
   yield* put_task_struct(target);
-  return true;
 });
 
 /** The tracer's main: `rounds` rounds on each of the targets in turn. Owns a reference to each pid. */
-export const tracerMain = kernel(function* tracer(pids: readonly Ptr[], ops: Ptr, data: Ptr, rounds: number) {
+export const tracerMain = kernel(function* tracer(pids: readonly Ptr[], ops: Ptr, data: Ptr, rounds: number, round: Round) {
   yield* store(data, TRACER.task, current());
-  for (let round = 0; round < rounds; round++) {
+  for (let i = 0; i < rounds; i++) {
     for (const pid of pids) {
       yield* user_mode(20_000);
-      yield* syscall(attachStopDetach, pid, ops, data);
+      yield* syscall(attachRound, pid, ops, data, round);
     }
   }
   for (const pid of pids) yield* put_pid(pid);

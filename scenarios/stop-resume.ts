@@ -1,0 +1,33 @@
+/**
+ * A tracer that stops and resumes a task which job control stops and continues as well.
+ *
+ * Question: does the task always run again in the end?
+ *
+ * @see kernel/utrace.c as posted: utrace_do_stop, utrace_wakeup and their remarks on TASK_STOPPED
+ */
+import type { Scenario } from "./scenario.ts";
+import { execLoop, jobControl } from "./programs/target.ts";
+import { stopResumeDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
+import { world } from "./world.ts";
+
+export const stopResume: Scenario = {
+  name: "stop-resume",
+  title: "Does a task that is both traced and under job control always run again?",
+  source: "the patch itself: utrace_stop, utrace_wakeup and SIGSTOP/SIGCONT",
+  known: ["hung-task"],
+  program: (parameters) =>
+    world("stop-resume", parameters, (kernel) => {
+      const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, execLoop, 1);
+      const { ops, data } = tracerMemory(kernel.machine);
+      kernel.process(
+        { comm: "expl_ptratt", pid: 5377 },
+        tracerMain,
+        [kernel.getPid(task)],
+        ops,
+        data,
+        2,
+        stopResumeDetach,
+      );
+      kernel.process({ comm: "kill", pid: 5391 }, jobControl, kernel.getPid(task), 1);
+    }),
+};

@@ -1,0 +1,26 @@
+/**
+ * Two debuggers on one task: one stops it and detaches, the other stops it and lets it run.
+ *
+ * Question: does a task that one engine has let go stay stopped for the other, and run when both have?
+ *
+ * @see the cover letter, 2008-08-26: "multiple separate tracing engines to work in parallel without interfering"
+ */
+import type { Scenario } from "./scenario.ts";
+import { execLoop } from "./programs/target.ts";
+import { stopDetach, stopResumeDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
+import { world } from "./world.ts";
+
+export const twoEngines: Scenario = {
+  name: "two-engines",
+  title: "Do two engines on one task stop and release it without disturbing each other?",
+  source: "Roland McGrath, 2008-08-26 15:01: several engines in parallel without interfering with each other",
+  known: ["use-after-free", "hung-task"],
+  program: (parameters) =>
+    world("two-engines", parameters, (kernel) => {
+      const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, execLoop, 1);
+      for (const [pid, round] of [[5377, stopDetach], [5382, stopResumeDetach]] as const) {
+        const { ops, data } = tracerMemory(kernel.machine);
+        kernel.process({ comm: "expl_ptratt", pid }, tracerMain, [kernel.getPid(task)], ops, data, 2, round);
+      }
+    }),
+};
