@@ -3,9 +3,29 @@
  * reference is already gone. `fixed` takes one only while there is still another (`kref_get_unless_zero`).
  */
 import {
-  atomic_add_return, CHECK_NAMES, call_rcu, type Cache, cmpxchg, container_of, globalsOf, kernel, kmem_cache_alloc, kmem_cache_free, kref, load,
-  type Program, ptr, type Ptr, rcu_assign_pointer, rcu_dereference, rcu_head, rcu_read_lock,
-  rcu_read_unlock, store, struct, u32,
+  atomic_add_return,
+  type Cache,
+  CHECK_NAMES,
+  call_rcu,
+  cmpxchg,
+  container_of,
+  globalsOf,
+  kernel,
+  kmem_cache_alloc,
+  kmem_cache_free,
+  kref,
+  load,
+  type Program,
+  type Ptr,
+  ptr,
+  rcu_assign_pointer,
+  rcu_dereference,
+  rcu_head,
+  rcu_read_lock,
+  rcu_read_unlock,
+  store,
+  struct,
+  u32,
 } from "../sim/index.ts";
 
 const OBJ_T = struct("obj", { ref: kref, value: u32, rcu: rcu_head });

@@ -4,13 +4,13 @@
  * Nothing here is a step of a run. What a running kernel would have done long ago is simply written into memory.
  */
 import {
-  kernel,
   type KernelFunction,
+  kernel,
   list_head,
   type Machine,
   type MachineOptions,
-  pokeLock,
   type Ptr,
+  pokeLock,
   rwlock_t,
   spinlock_t,
 } from "../sim/index.ts";

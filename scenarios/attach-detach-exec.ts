@@ -6,8 +6,9 @@
  *
  * @see Alexey Dobriyan, 2008-08-27 14:32 ("quickly reproducible via expt_ptratt.c") and 14:46
  */
-import type { Ptr } from "../sim/index.ts";
+
 import type { BootedKernel } from "../model/boot.ts";
+import type { Ptr } from "../sim/index.ts";
 import { execLoop, killall, mergedCacheUser, spinner } from "./programs/target.ts";
 import { stopDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
 import type { Parameters, Scenario } from "./scenario.ts";

@@ -6,9 +6,10 @@
  *
  * @see Peter Zijlstra, 2008-10-06: "utrace_release_task() seems to be missing rcu_read_lock"
  */
-import type { Scenario } from "./scenario.ts";
+
 import { shortLife } from "./programs/target.ts";
 import { justDetach, tracerMain, tracerMemory, watchDeath } from "./programs/tracer.ts";
+import type { Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
 
 export const exitAttach: Scenario = {
@@ -19,7 +20,10 @@ export const exitAttach: Scenario = {
   program: (parameters) =>
     world("exit-attach", parameters, (kernel) => {
       const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, shortLife);
-      for (const [pid, round] of [[5377, justDetach], [5382, watchDeath]] as const) {
+      for (const [pid, round] of [
+        [5377, justDetach],
+        [5382, watchDeath],
+      ] as const) {
         const { ops, data } = tracerMemory(kernel.machine);
         kernel.process({ comm: "expl_ptratt", pid }, tracerMain, [kernel.getPid(task)], ops, data, 2, round);
       }

@@ -7,9 +7,10 @@
  *
  * @see kernel/utrace.c as posted, the end of utrace_reset and utrace_release_task
  */
-import type { Scenario } from "./scenario.ts";
+
 import { shortLife } from "./programs/target.ts";
 import { tracerMain, tracerMemory, watchDeath } from "./programs/tracer.ts";
+import type { Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
 
 export const reapDetach: Scenario = {

@@ -5,9 +5,10 @@
  *
  * @see kernel/utrace.c as posted: utrace_do_stop, utrace_wakeup and their remarks on TASK_STOPPED
  */
-import type { Scenario } from "./scenario.ts";
+
 import { execLoop, jobControl } from "./programs/target.ts";
 import { stopResumeDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
+import type { Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
 
 export const stopResume: Scenario = {

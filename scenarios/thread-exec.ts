@@ -3,9 +3,10 @@
  *
  * @see kernel/utrace.c as posted, utrace_control: "exec or termination by another thread in the thread group"
  */
-import type { Scenario } from "./scenario.ts";
+
 import { threadedExec } from "./programs/target.ts";
 import { stopDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
+import type { Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
 
 export const threadExec: Scenario = {

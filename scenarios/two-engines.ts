@@ -5,9 +5,10 @@
  *
  * @see the cover letter, 2008-08-26: "multiple separate tracing engines to work in parallel without interfering"
  */
-import type { Scenario } from "./scenario.ts";
+
 import { execLoop } from "./programs/target.ts";
 import { stopDetach, stopResumeDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
+import type { Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
 
 export const twoEngines: Scenario = {
@@ -18,7 +19,10 @@ export const twoEngines: Scenario = {
   program: (parameters) =>
     world("two-engines", parameters, (kernel) => {
       const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, execLoop, 1);
-      for (const [pid, round] of [[5377, stopDetach], [5382, stopResumeDetach]] as const) {
+      for (const [pid, round] of [
+        [5377, stopDetach],
+        [5382, stopResumeDetach],
+      ] as const) {
         const { ops, data } = tracerMemory(kernel.machine);
         kernel.process({ comm: "expl_ptratt", pid }, tracerMain, [kernel.getPid(task)], ops, data, 2, round);
       }

@@ -18,6 +18,8 @@ export class Cpu {
   current: Context | null = null;
   /** The softirq running on top of {@link current}. */
   softirq: Context | null = null;
+  /** Tasks on its run queue. */
+  queued = 0;
   irqOff = false;
   /** A reschedule interrupt is on its way. */
   ipiPending = false;

@@ -28,6 +28,7 @@ export const eventArgument = (event: number): number => event >> 7;
 export function describeEvent(event: number): string {
   const argument = eventArgument(event);
   const type = eventType(event);
-  const more = type === SWITCH || type === TIMER ? ` to context ${argument}` : argument > 0 ? ` choosing ${argument}` : "";
+  const more =
+    type === SWITCH || type === TIMER ? ` to context ${argument}` : argument > 0 ? ` choosing ${argument}` : "";
   return `${EVENT_NAMES[type] ?? `event type ${type}`}${more} on cpu ${eventCpu(event)}`;
 }

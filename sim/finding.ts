@@ -21,8 +21,8 @@ export const FINDING_KINDS = [
 ] as const;
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
-/** Names of the checks, each of which can be switched off alone. */
-export const CHECK_NAMES = ["kasan", "lockdep", "spinlock", "rcu", "atomic-sleep", "hang", "leak"] as const;
+/** Names of the checks, each of which can be switched off alone. `spec` is the model's own: see model/spec. */
+export const CHECK_NAMES = ["kasan", "lockdep", "spinlock", "rcu", "atomic-sleep", "hang", "leak", "spec"] as const;
 export type CheckName = (typeof CHECK_NAMES)[number];
 
 /** Who did something, and where: as an alloc or free track, and as one side of a lock order. */
@@ -113,7 +113,12 @@ export type FindingDetails =
       readonly chain: readonly { readonly from: string; readonly to: string; readonly site: Site }[];
       readonly held: readonly string[];
     }
-  | { readonly type: "context"; readonly message: string; readonly preemptCount: number; readonly held: readonly string[] }
+  | {
+      readonly type: "context";
+      readonly message: string;
+      readonly preemptCount: number;
+      readonly held: readonly string[];
+    }
   | {
       readonly type: "stuck";
       /** The other tasks at that moment, one line each: name, state, what it waits for. */

@@ -63,7 +63,7 @@ export function hunt(program: Program, options: HuntOptions): HuntResult {
   let cutOff = 0;
   for (let run = options.first; run < options.first + options.runs; run++) {
     const seed = seedOfRun(options.seed, run);
-    const result = execute(program, makeStrategy(options.strategy, seed));
+    const result = execute(program, makeStrategy(options.strategy, seed), { scheduleOnlyOnFinding: true });
     steps += result.steps;
     if (result.cutOff) cutOff++;
     hashes.push(result.historyHash);

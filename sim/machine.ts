@@ -51,9 +51,9 @@ import {
   functionByName,
   IRQ_DISABLE,
   IRQ_ENABLE,
-  KICK,
   type KernelBody,
   type KernelFunction,
+  KICK,
   LOAD,
   NOTE,
   PREEMPT_DISABLE,
@@ -85,9 +85,18 @@ import {
   YIELD,
 } from "./op.ts";
 import type { Assertion, SpawnOptions, SpawnPayload } from "./primitives.ts";
-import { Cache, Slab, type SlabHost } from "./slab.ts";
-import { type AnyStruct, type Config, type Field, fieldLabel, type Layout, layoutFor, POINTER, SIGNED } from "./struct.ts";
-import { type KnownSymbols, siteOf, Symbols } from "./symbols.ts";
+import { type Cache, Slab, type SlabHost } from "./slab.ts";
+import {
+  type AnyStruct,
+  type Config,
+  type Field,
+  fieldLabel,
+  type Layout,
+  layoutFor,
+  POINTER,
+  SIGNED,
+} from "./struct.ts";
+import { type KnownSymbols, Symbols, siteOf } from "./symbols.ts";
 
 /** Everything a run depends on besides its schedule and its program. */
 export interface MachineOptions {
@@ -116,9 +125,20 @@ COST[ALLOC] = 80;
 COST[FREE] = 80;
 COST[SPAWN] = 20000;
 
-/** Kinds of op that change which events are possible when they take effect, or while they are waited for. */
-const CHANGES_EVENTS = new Uint8Array(64).fill(1);
-for (const kind of [LOAD, STORE, BARRIER, RCU_DEREFERENCE]) CHANGES_EVENTS[kind] = 0;
+// When a step of an op changes which events are possible.
+const ALWAYS = 0;
+const NEVER = 1;
+/** Only while some context waits for memory to change. */
+const IF_WATCHED = 2;
+const WHEN_DONE = 3;
+/** Its first two steps: those that wait and take. */
+const AT_FIRST = 4;
+const CHANGES_EVENTS = new Uint8Array(64).fill(ALWAYS);
+for (const kind of [LOAD, BARRIER, RCU_DEREFERENCE]) CHANGES_EVENTS[kind] = NEVER;
+for (const kind of [STORE, ATOMIC, ALLOC, FREE]) CHANGES_EVENTS[kind] = IF_WATCHED;
+for (const kind of [SPIN_UNLOCK, READ_UNLOCK, WRITE_UNLOCK, CALL_RCU]) CHANGES_EVENTS[kind] = WHEN_DONE;
+for (const kind of [SPIN_LOCK, READ_LOCK, WRITE_LOCK]) CHANGES_EVENTS[kind] = AT_FIRST;
+/** Kinds of op that change which events are possible by being what a context is about to do. */
 const WAITS_FOR_EVENTS = new Uint8Array(64);
 for (const kind of [CHOOSE, WAIT_INACTIVE, USER, COND_RESCHED]) WAITS_FOR_EVENTS[kind] = 1;
 
@@ -155,8 +175,51 @@ export const symbolsFor = (known?: KnownSymbols): Symbols => {
   return builtinSymbols;
 };
 
-/** Memory kept between runs, so that a hunt of many runs allocates it once. */
-const memoryPool: Memory[] = [];
+/** What a machine needs of buffers: kept between runs, so that a hunt of many runs allocates them once. */
+interface Workspace {
+  readonly memory: Memory;
+  readonly events: Int32Array;
+  readonly schedule: Int32Array;
+  readonly lockdep: Lockdep;
+}
+const workspaces: Workspace[] = [];
+const makeWorkspace = (): Workspace => ({
+  memory: new Memory(),
+  events: new Int32Array(256),
+  schedule: new Int32Array(4096),
+  lockdep: new Lockdep(),
+});
+
+/**
+ * `next` of every generator. Each generator function has a prototype of its own, so looking the method up on the
+ * generator at hand would be a look-up of a different shape every time.
+ */
+const generatorNext = Object.getPrototypeOf(function* () {}).prototype.next as (
+  this: unknown,
+  value: unknown,
+) => IteratorResult<Request, unknown>;
+
+/** Where a context was at some step; its functions are named only when someone asks. */
+class ContextSite implements Site {
+  readonly comm: string;
+  readonly pid: number;
+  readonly cpu: number;
+  private readonly functions: readonly number[];
+
+  constructor(
+    context: Context,
+    readonly step: number,
+  ) {
+    this.comm = context.comm;
+    this.pid = context.pid;
+    this.cpu = context.cpu;
+    this.functions = context.functions.slice(0, context.depth + 1);
+  }
+
+  get backtrace(): readonly string[] {
+    return this.functions.map((id) => functionById(id).name).reverse();
+  }
+}
 
 export class Machine implements SlabHost {
   readonly memory: Memory;
@@ -178,7 +241,7 @@ export class Machine implements SlabHost {
   /** Virtual nanoseconds since the run began. */
   now = 0;
   /** The events that can happen now; valid after {@link collect}, up to {@link eventCount}. */
-  events = new Int32Array(256);
+  events: Int32Array;
   eventCount = 0;
   /** The run is over: an oops, or nothing left to do. */
   stopped = false;
@@ -188,7 +251,7 @@ export class Machine implements SlabHost {
   memoryErrorSeen = false;
 
   /** The schedule of this run so far. */
-  schedule = new Int32Array(512);
+  schedule: Int32Array;
   /** Rows of the history, when {@link record} was called. */
   history: HistoryRow[] | null = null;
   readonly notes: Note[] = [];
@@ -200,6 +263,7 @@ export class Machine implements SlabHost {
   readonly rcuCheck: boolean;
   readonly atomicSleepCheck: boolean;
   readonly lockdep: Lockdep | null;
+  private readonly ownLockdep: Lockdep;
   readonly preemptRcu: boolean;
   readonly debugSpinlock: boolean;
   readonly unmapFreedPages: boolean;
@@ -234,7 +298,11 @@ export class Machine implements SlabHost {
   private result: unknown = 0;
 
   constructor(readonly options: MachineOptions) {
-    this.memory = memoryPool.pop() ?? new Memory();
+    const { memory, events, schedule, lockdep } = workspaces.pop() ?? makeWorkspace();
+    this.memory = memory;
+    this.events = events;
+    this.schedule = schedule;
+    this.ownLockdep = lockdep;
     this.config = options.config;
     this.layout = layoutFor(options.config);
     this.offset = this.layout.offset;
@@ -248,7 +316,7 @@ export class Machine implements SlabHost {
     this.spinlockCheck = options.checks.has("spinlock");
     this.rcuCheck = options.checks.has("rcu");
     this.atomicSleepCheck = options.checks.has("atomic-sleep");
-    this.lockdep = options.checks.has("lockdep") ? new Lockdep() : null;
+    this.lockdep = options.checks.has("lockdep") ? lockdep : null;
     this.preemptible = this.config.PREEMPT === true;
     this.preemptRcu = this.config.PREEMPT_RCU === true;
     this.debugSpinlock = this.config.DEBUG_SPINLOCK === true;
@@ -260,10 +328,12 @@ export class Machine implements SlabHost {
     this.staticEnd = this.staticNext + PAGE_SIZE;
   }
 
-  /** Ends the use of this machine; its memory goes to the next one. */
+  /** Ends the use of this machine; its buffers go to the next one. */
   release(): void {
     this.memory.clear();
-    memoryPool.push(this.memory);
+    this.ownLockdep.clear();
+    const { memory, events, schedule, ownLockdep: lockdep } = this;
+    workspaces.push({ memory, events, schedule, lockdep });
   }
 
   // --- Boot: setting up the world before the first step ---------------------------------------------------------
@@ -427,12 +497,12 @@ export class Machine implements SlabHost {
           else this.push(makeEvent(STEP, cpu.id, 0));
         }
         if (midInstruction) continue;
-        if (this.canPreempt(task, cpu) && this.hasQueued(cpu.id)) this.push(makeEvent(PREEMPT, cpu.id, 0));
+        if (this.canPreempt(task, cpu) && cpu.queued > 0) this.push(makeEvent(PREEMPT, cpu.id, 0));
         if (task.kind === USER) {
           this.someoneWaits = true;
           if (this.hasUserWork(task)) this.push(makeEvent(INTERRUPT, cpu.id, 0));
         }
-      } else this.collectSwitches(cpu.id);
+      } else this.collectSwitches(cpu);
       if (this.rcuPending > 0 && !cpu.irqOff && this.rcuReady(cpu)) this.push(makeEvent(SOFTIRQ, cpu.id, 0));
     }
     if (this.timersArmed > 0) {
@@ -488,16 +558,13 @@ export class Machine implements SlabHost {
     return this.contextOf.get(waiter.ptr)?.onRunqueue === true;
   }
 
-  private hasQueued(cpu: number): boolean {
-    for (const context of this.contexts) if (context.onRunqueue && context.cpu === cpu) return true;
-    return false;
-  }
-
   /** A CPU takes tasks of its own queue; when it has none it pulls from the others. */
-  private collectSwitches(cpu: number): void {
-    const own = this.hasQueued(cpu);
+  private collectSwitches(cpu: Cpu): void {
+    const own = cpu.queued > 0;
     for (const context of this.contexts) {
-      if (context.onRunqueue && (!own || context.cpu === cpu)) this.push(makeEvent(SWITCH, cpu, context.index));
+      if (context.onRunqueue && (!own || context.cpu === cpu.id)) {
+        this.push(makeEvent(SWITCH, cpu.id, context.index));
+      }
     }
   }
 
@@ -582,11 +649,26 @@ export class Machine implements SlabHost {
     const result = this.result;
     this.hash.add(event, address, typeof result === "number" ? result : 0);
     if (before !== null) this.endRecord(before, cpu, context, event, kind, phase, address, field);
-    if (CHANGES_EVENTS[kind] !== 0 || (kind === STORE && this.someoneWaits)) this.stale = true;
+    if (!this.stale) this.stale = this.changesEvents(CHANGES_EVENTS[kind] as number, phase, done);
     if (!done || this.stopped) return;
     context.phase = 0;
     this.resume(context, result);
     if (WAITS_FOR_EVENTS[context.kind] !== 0) this.stale = true;
+  }
+
+  private changesEvents(when: number, phase: number, done: boolean): boolean {
+    switch (when) {
+      case NEVER:
+        return false;
+      case IF_WATCHED:
+        return this.someoneWaits;
+      case WHEN_DONE:
+        return done || this.someoneWaits;
+      case AT_FIRST:
+        return phase <= 1 || this.someoneWaits;
+      default:
+        return true;
+    }
   }
 
   /** Runs kernel code until it asks for its next op, or ends. */
@@ -597,7 +679,7 @@ export class Machine implements SlabHost {
     running.globals = this.globals;
     let value: unknown = result;
     for (;;) {
-      const next = (context.frames[context.depth] as Generator<Request, unknown, unknown>).next(value);
+      const next = generatorNext.call(context.frames[context.depth], value);
       if (next.done === true) {
         value = next.value === undefined ? 0 : next.value;
         if (--context.depth < 0) {
@@ -846,7 +928,6 @@ export class Machine implements SlabHost {
     return true;
   }
 
-
   /** What memory holds of a field after a change: for a bit-field, all of its byte; else wrapped as its type wraps. */
   private updated(old: number, field: number, mode: number, value: number): number {
     const mask = this.mask[field] as number;
@@ -980,12 +1061,14 @@ export class Machine implements SlabHost {
 
   private enqueue(context: Context): void {
     context.onRunqueue = true;
+    (this.cpus[context.cpu] as Cpu).queued++;
     context.queuedAt = this.queueStamp++;
     this.stale = true;
   }
 
   private switchTo(cpu: Cpu, context: Context): void {
     context.onRunqueue = false;
+    (this.cpus[context.cpu] as Cpu).queued--;
     context.cpu = cpu.id;
     context.preempted = false;
     cpu.current = context;
@@ -1157,17 +1240,21 @@ export class Machine implements SlabHost {
   private free(context: Context): void {
     const cache = context.payload as Cache;
     const address = context.ptr;
-    const object = this.slab.objectAt(address);
-    if (this.spinlockCheck && this.debugLocks) this.checkLocksFreed(context, address, cache.size);
-    if (this.kasan && !this.memoryErrorSeen) {
+    if (this.spinlockCheck && this.debugLocks && context.heldLock.length > 0) {
+      this.checkLocksFreed(context, address, cache.size);
+    }
+    if (this.kasan && !this.memoryErrorSeen && !this.slab.isLiveObject(cache, address)) {
+      const object = this.slab.objectAt(address);
       const twice = object !== null && object.freed !== null && object.address === address;
-      const invalid = object === null || object.address !== address;
-      if (twice || invalid) {
-        this.memoryErrorSeen = true;
-        const kind: FindingKind = twice ? "double-free" : "invalid-free";
-        const title = `BUG: KASAN: ${twice ? "double-free" : "invalid-free"} in ${this.functionOf(context)}`;
-        this.finding(kind, title, context, { type: "free", address, object }, false);
-      }
+      this.memoryErrorSeen = true;
+      const kind: FindingKind = twice ? "double-free" : "invalid-free";
+      this.finding(
+        kind,
+        `BUG: KASAN: ${kind} in ${this.functionOf(context)}`,
+        context,
+        { type: "free", address, object },
+        false,
+      );
     }
     this.slab.free(cache, address);
   }
@@ -1399,8 +1486,7 @@ export class Machine implements SlabHost {
   }
 
   private siteOfContext(context: Context): Site {
-    const { comm, pid, cpu } = context;
-    return { comm, pid, cpu, step: this.booting ? -1 : this.steps, backtrace: this.functionNames(context) };
+    return new ContextSite(context, this.booting ? -1 : this.steps);
   }
 
   /** Who is doing what now; for slab tracks. */
@@ -1412,8 +1498,8 @@ export class Machine implements SlabHost {
 
   /** The bytes an op can change, before it does. A lock with its debug fields is the longest. */
   private bytesAt(address: Ptr): Uint8Array {
-    const at = Math.max(0, address - ARENA);
-    return this.memory.bytes.slice(at, at + RECORDED_BYTES);
+    const at = address - ARENA;
+    return at < 0 ? new Uint8Array(0) : this.memory.bytes.slice(at, at + RECORDED_BYTES);
   }
 
   private endRecord(

@@ -25,10 +25,10 @@ import {
   IRQ_ENABLE,
   IRQ_KEEP,
   IRQ_OFF,
-  KICK,
   type Kernel,
   type KernelBody,
   type KernelFunction,
+  KICK,
   LOAD,
   MB,
   NOTE,
@@ -141,11 +141,8 @@ export const rcu_assign_pointer = store;
  * @param head - Its `struct rcu_head` field. Both words of it are overwritten.
  * @param callback - Called with the address of the `rcu_head`.
  */
-export const call_rcu = (
-  pointer: Ptr,
-  head: Field,
-  callback: KernelFunction<[rhead: Ptr], void>,
-): Kernel<void> => ask(CALL_RCU, pointer, head.id, callback.info.id, 0);
+export const call_rcu = (pointer: Ptr, head: Field, callback: KernelFunction<[rhead: Ptr], void>): Kernel<void> =>
+  ask(CALL_RCU, pointer, head.id, callback.info.id, 0);
 /** Sleeps until every read section that is open now has ended. */
 export const synchronize_rcu = (): Kernel<void> => ask(SYNCHRONIZE_RCU, 0, -1, 0, 0);
 

@@ -17,12 +17,15 @@ export interface RunOptions {
   readonly record?: boolean;
   /** Ends the run as soon as this holds for the findings so far. */
   readonly until?: (findings: readonly Finding[]) => boolean;
+  /** Keeps the schedule only if something was found, for who runs many. */
+  readonly scheduleOnlyOnFinding?: boolean;
 }
 
 export interface RunResult {
   readonly findings: readonly Finding[];
   readonly steps: number;
   readonly historyHash: string;
+  /** Empty if not kept; see {@link RunOptions.scheduleOnlyOnFinding}. */
   readonly schedule: Int32Array;
   /** Cut off at the bound on steps, with tasks still running. */
   readonly cutOff: boolean;
@@ -33,6 +36,8 @@ export interface RunResult {
   /** Names of the contexts by index, as schedules number them. */
   readonly contexts: readonly string[];
 }
+
+const NO_SCHEDULE = new Int32Array(0);
 
 /**
  * Runs `program` under `strategy`.
@@ -64,11 +69,12 @@ export function execute(program: Program, strategy: Strategy, options: RunOption
         if (until?.(machine.findings) === true) break;
       }
     }
+    const keep = options.scheduleOnlyOnFinding !== true || machine.findings.length > 0;
     return {
       findings: machine.findings,
       steps: machine.steps,
       historyHash: machine.hash.digest(),
-      schedule: machine.schedule.slice(0, machine.steps),
+      schedule: keep ? machine.schedule.slice(0, machine.steps) : NO_SCHEDULE,
       cutOff,
       time: machine.now,
       history: machine.history ?? [],

@@ -10,8 +10,8 @@
  *
  * @see mm/slub.c of 2.6.27: slab_alloc, __slab_alloc, __slab_free, check_object
  */
-import type { ObjectInfo, SlabReport, Site, TrackReport } from "./finding.ts";
-import { ARENA, type Memory, PAGE_SIZE, SHADOW_FREED, SHADOW_OK, SHADOW_REDZONE } from "./memory.ts";
+import type { ObjectInfo, Site, SlabReport, TrackReport } from "./finding.ts";
+import { ARENA, type Memory, PAGE_SHIFT, PAGE_SIZE, SHADOW_FREED, SHADOW_OK, SHADOW_REDZONE } from "./memory.ts";
 import type { Ptr } from "./op.ts";
 import { PLAIN, POINTER, roundUp, SIGNED } from "./struct.ts";
 
@@ -50,12 +50,22 @@ class SlabPage {
   inuse = 0;
   freelist: Ptr = 0;
   frozen = false;
+  /** Given back to the page allocator. */
+  gone = false;
   list: "none" | "partial" | "full" = "none";
+  /** Who allocated and freed each object last, by its index in the page. */
+  readonly allocated: (Site | null)[] = [];
+  readonly freed: (Site | null)[] = [];
   constructor(
     readonly address: Ptr,
     readonly cache: Cache,
     readonly debug: boolean,
   ) {}
+
+  /** Index of the object that `address` lies in. */
+  indexOf(address: Ptr): number {
+    return Math.floor((address - this.address) / this.cache.slot);
+  }
 }
 
 /** A `kmem_cache`: object geometry and the slabs it owns. Sizes are in bytes. */
@@ -114,9 +124,8 @@ export interface SlabHost {
 
 /** The slab allocator of one machine. */
 export class Slab {
-  private readonly pages = new Map<Ptr, SlabPage>();
-  /** Who allocated and freed each object last, for reports; keyed by address. */
-  private readonly history = new Map<Ptr, { allocated: Site | null; freed: Site | null; cache: Cache }>();
+  /** The slab on each page of memory, by page number; of a page given back, the one it was last. */
+  private readonly pages: SlabPage[] = [];
   readonly caches: Cache[] = [];
   private readonly memory: Memory;
 
@@ -143,7 +152,7 @@ export class Slab {
       if (object === 0) return 0;
     }
     this.memory.setShadow(object, cache.size, SHADOW_OK);
-    this.history.set(object, { allocated: this.host.site(), freed: null, cache });
+    this.noteAlloc(object);
     return object;
   }
 
@@ -191,7 +200,7 @@ export class Slab {
     const address = this.memory.allocPage();
     if (address === 0) return null;
     const page = new SlabPage(address, cache, cache.options.debug);
-    this.pages.set(address, page);
+    this.pages[(address - ARENA) >> PAGE_SHIFT] = page;
     this.memory.setShadow(address, PAGE_SIZE, SHADOW_REDZONE);
     if (page.debug) this.fill(address, PAGE_SIZE, POISON_INUSE);
     const last = address + (cache.objectsPerPage - 1) * cache.slot;
@@ -230,7 +239,8 @@ export class Slab {
         cache.full.push(page);
         page.list = "full";
       }
-    } else if (cache.partial.length < cache.minPartial || cache.options.typeStable !== undefined) this.addPartial(cache, page, true);
+    } else if (cache.partial.length < cache.minPartial || cache.options.typeStable !== undefined)
+      this.addPartial(cache, page, true);
     else this.discard(cache, page);
   }
 
@@ -248,8 +258,8 @@ export class Slab {
 
   /** `kmem_cache_free`. */
   free(cache: Cache, object: Ptr): void {
-    const page = this.pages.get(object - ((object - ARENA) % PAGE_SIZE));
-    if (page === undefined || page.cache !== cache) {
+    const page = this.slabOf(object);
+    if (page === undefined || page.gone || page.cache !== cache) {
       const where = `0x${this.memory.hex(object)}`;
       const what = page === undefined ? `SLUB <none>: no slab for object ${where}.` : "page slab pointer corrupt.";
       this.report(cache, what, page ?? new SlabPage(object, cache, false), 0, { fixes: ["not freed"] });
@@ -257,13 +267,13 @@ export class Slab {
     }
     const cpuSlab = cache.cpuSlabs[this.host.cpuId()] as CpuSlab;
     if (page === cpuSlab.page && cpuSlab.fast) {
-      this.noteFree(cache, object);
+      this.noteFree(page, object);
       this.setFreePointer(cache, object, cpuSlab.freelist);
       cpuSlab.freelist = object;
       return;
     }
     if (page.debug && !this.freeDebugProcessing(cache, page, object)) return;
-    this.noteFree(cache, object);
+    this.noteFree(page, object);
     const wasFull = page.freelist === 0;
     this.setFreePointer(cache, object, page.freelist);
     page.freelist = object;
@@ -276,21 +286,32 @@ export class Slab {
     } else if (wasFull) this.addPartial(cache, page, true);
   }
 
-  private noteFree(cache: Cache, object: Ptr): void {
+  private slabOf(address: Ptr): SlabPage | undefined {
+    return this.pages[(address - ARENA) >> PAGE_SHIFT];
+  }
+
+  private noteAlloc(object: Ptr): void {
+    const page = this.slabOf(object) as SlabPage;
+    const index = page.indexOf(object);
+    page.allocated[index] = this.host.site();
+    page.freed[index] = null;
+  }
+
+  private noteFree(page: SlabPage, object: Ptr): void {
+    const { cache } = page;
     if (cache.options.typeStable === undefined) this.memory.setShadow(object, roundUp(cache.size, 8), SHADOW_FREED);
-    const known = this.history.get(object);
-    this.history.set(object, { allocated: known?.allocated ?? null, freed: this.host.site(), cache });
+    page.freed[page.indexOf(object)] = this.host.site();
   }
 
   private discard(cache: Cache, page: SlabPage): void {
     if (page.debug) {
+      const end = page.address + cache.objectsPerPage * cache.slot;
+      this.checkBytes(cache, page, 0, end, page.address + PAGE_SIZE - end, POISON_INUSE, "Padding overwritten");
       for (let i = 0; i < cache.objectsPerPage; i++) {
         this.checkObject(cache, page, page.address + i * cache.slot, false);
       }
-      const end = page.address + cache.objectsPerPage * cache.slot;
-      this.checkBytes(cache, page, 0, end, page.address + PAGE_SIZE - end, POISON_INUSE, "Padding overwritten");
     }
-    this.pages.delete(page.address);
+    page.gone = true;
     this.memory.freePage(page.address, this.host.unmapFreedPages);
   }
 
@@ -478,32 +499,36 @@ export class Slab {
     };
   }
 
+  /** Whether a free of `object` to `cache` would be right: the start of a live object of it. */
+  isLiveObject(cache: Cache, object: Ptr): boolean {
+    const page = this.slabOf(object);
+    if (page === undefined || page.gone || page.cache !== cache || !this.validPointer(cache, page, object))
+      return false;
+    const index = page.indexOf(object);
+    return page.freed[index] === null && page.allocated[index] !== undefined;
+  }
+
   /** The object that `address` lies in (or just behind), live or freed, or null outside of all slabs. */
   objectAt(address: Ptr): ObjectInfo | null {
-    const start = address - ((address - ARENA) % PAGE_SIZE);
-    const cache = this.pages.get(start)?.cache ?? this.formerCache(address);
-    if (cache === undefined) return null;
-    const object = start + Math.floor((address - start) / cache.slot) * cache.slot;
-    const known = this.history.get(object);
-    // A page can have belonged to another cache before.
-    if (known === undefined || known.cache !== cache) return null;
-    return { cache: cache.name, address: object, size: cache.size, allocated: known.allocated, freed: known.freed };
+    const page = this.slabOf(address);
+    return page === undefined ? null : this.describe(page, page.indexOf(address));
   }
 
-  /** The cache that an address in a page given back belonged to. */
-  private formerCache(address: Ptr): Cache | undefined {
-    for (const [object, known] of this.history) {
-      if (address >= object && address < object + known.cache.slot) return known.cache;
-    }
-    return undefined;
+  private describe(page: SlabPage, index: number): ObjectInfo | null {
+    const allocated = page.allocated[index];
+    if (allocated === undefined || allocated === null) return null;
+    const { name, size, slot } = page.cache;
+    return { cache: name, address: page.address + index * slot, size, allocated, freed: page.freed[index] ?? null };
   }
 
-  /** All objects that are allocated now, in order of allocation. */
+  /** All objects that are allocated now, in order of address. */
   liveObjects(): ObjectInfo[] {
     const live: ObjectInfo[] = [];
-    for (const [address, { allocated, freed, cache }] of this.history) {
-      if (freed === null && allocated !== null) {
-        live.push({ cache: cache.name, address, size: cache.size, allocated, freed });
+    for (const page of this.pages) {
+      if (page === undefined || page.gone) continue;
+      for (let index = 0; index < page.cache.objectsPerPage; index++) {
+        const object = this.describe(page, index);
+        if (object !== null && object.freed === null) live.push(object);
       }
     }
     return live;

@@ -69,10 +69,7 @@ export const union = <const M extends Members>(members: M): CUnion<M> => ({
   members,
 });
 /** A member that exists only under some configs (`#ifdef`). */
-export const when = <const T extends CType>(
-  test: string | ((config: Config) => boolean),
-  of: T,
-): COptional<T> => ({
+export const when = <const T extends CType>(test: string | ((config: Config) => boolean), of: T): COptional<T> => ({
   type: "optional",
   when: typeof test === "string" ? (config) => config[test] === true : test,
   of,
@@ -85,14 +82,13 @@ export interface Field {
   readonly path: string;
   readonly struct: string;
 }
-type Sub<T> =
-  T extends { type: "struct"; members: infer M extends Members }
+type Sub<T> = T extends { type: "struct"; members: infer M extends Members }
+  ? FieldsOf<M>
+  : T extends { type: "union"; members: infer M extends Members }
     ? FieldsOf<M>
-    : T extends { type: "union"; members: infer M extends Members }
-      ? FieldsOf<M>
-      : T extends { type: "optional"; of: infer O }
-        ? Sub<O>
-        : unknown;
+    : T extends { type: "optional"; of: infer O }
+      ? Sub<O>
+      : unknown;
 /** The fields of a struct as an object shaped like its declaration. */
 export type FieldsOf<M extends Members> = { readonly [K in keyof M]: Field & Sub<M[K]> };
 
@@ -271,10 +267,13 @@ const fieldsOf = (declared: AnyStruct): Readonly<Record<string, Field>> =>
   declared.fields as Readonly<Record<string, Field>>;
 
 const layouts = new Map<string, Layout>();
+const layoutOfConfig = new WeakMap<Config, Layout>();
 
 /** The layout of all declared structs under `config`; made once per config and shared. */
 export function layoutFor(config: Config): Layout {
-  const key = `${registry.length}:${Object.keys(config)
+  const recent = layoutOfConfig.get(config);
+  if (recent !== undefined && recent.offset.length === registry.length) return recent;
+  const key = `${registry.length}.${structs.length}:${Object.keys(config)
     .sort()
     .filter((name) => config[name])
     .join(",")}`;
@@ -283,6 +282,7 @@ export function layoutFor(config: Config): Layout {
     layout = new Layout(config);
     layouts.set(key, layout);
   }
+  layoutOfConfig.set(config, layout);
   return layout;
 }
 

@@ -8,6 +8,7 @@ import type { Ptr } from "./op.ts";
 import { execute, type Program, type RunResult } from "./run.ts";
 import { formatSchedule, parseSchedule } from "./schedule.ts";
 import { RandomStrategy } from "./strategies/random.ts";
+import type { Strategy } from "./strategies/strategy.ts";
 import type { Field } from "./struct.ts";
 
 export type TinyOptions = Partial<Omit<MachineOptions, "checks">> & { readonly checks?: readonly CheckName[] };
@@ -67,10 +68,12 @@ export class Stage {
     throw new Error(`cpu ${cpu} never gets to an op of kind ${kind}`);
   }
 
-  /** Lets the first possible event happen until there is none, then ends the world. */
-  toEnd(): this {
+  /** Goes on until nothing can happen, always with the first possible event or as `strategy` says; ends the world. */
+  toEnd(strategy?: Strategy): this {
     const { machine } = this;
-    while (!machine.stopped && machine.collect() > 0) machine.apply(machine.events[0] as number);
+    while (!machine.stopped && machine.collect() > 0) {
+      machine.apply(strategy?.pick(machine) ?? (machine.events[0] as number));
+    }
     if (!machine.stopped) machine.endOfWorld();
     return this;
   }

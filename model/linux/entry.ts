@@ -3,7 +3,7 @@
  *
  * @see arch/x86/kernel/entry_64.S, signal_64.c, ptrace.c of 2.6.28
  */
-import { kernel, type KernelFunction, local_irq_disable, local_irq_enable, set_bits, user } from "../../sim/index.ts";
+import { type KernelFunction, kernel, local_irq_disable, local_irq_enable, set_bits, user } from "../../sim/index.ts";
 import { current } from "../../sim/primitives.ts";
 import {
   clear_thread_flag,
@@ -13,7 +13,15 @@ import {
   TIF_SYSCALL_TRACE,
   thread_flags,
 } from "./sched.ts";
-import { get_signal_to_deliver, lock_siglock_irq, recalc_sigpending, type sigaction, type siginfo_t, sigmask, unlock_siglock_irq } from "./signal.ts";
+import {
+  get_signal_to_deliver,
+  lock_siglock_irq,
+  recalc_sigpending,
+  type sigaction,
+  type siginfo_t,
+  sigmask,
+  unlock_siglock_irq,
+} from "./signal.ts";
 import { TASK } from "./structs.ts";
 import {
   tracehook_notify_resume,
@@ -21,7 +29,6 @@ import {
   tracehook_report_syscall_exit,
   tracehook_signal_handler,
 } from "./tracehook.ts";
-
 
 const handle_signal = kernel(function* handle_signal(sig: number) {
   const task = current();
@@ -79,4 +86,3 @@ export function* syscall<A extends readonly unknown[], R>(call: KernelFunction<A
 export function* user_mode(ns: number) {
   while ((yield* user(ns)) !== 0) yield* ret_to_user();
 }
-

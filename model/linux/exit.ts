@@ -14,8 +14,8 @@ import {
   kernel,
   kmem_cache_free,
   load,
-  preempt_disable,
   type Ptr,
+  preempt_disable,
   read_lock,
   read_unlock,
   ref,
@@ -45,11 +45,11 @@ import {
   PF_EXITING,
   put_task_struct,
   signal_pending,
+  TASK_ALL,
   TASK_DEAD,
   TASK_INTERRUPTIBLE,
   TASK_RUNNING,
   thread_group_empty,
-  TASK_ALL,
 } from "./sched.ts";
 import {
   actionOf,
@@ -57,10 +57,10 @@ import {
   do_notify_parent_cldstop,
   lock_siglock_irq,
   SIG_IGN,
-  send_signal,
   SIGCHLD,
   SIGNAL_GROUP_EXIT,
   SIGNAL_STOP_STOPPED,
+  send_signal,
   unlock_siglock_irq,
 } from "./signal.ts";
 import { k_sigaction, PID, SIGHAND, SIGNAL, TASK } from "./structs.ts";
@@ -134,11 +134,7 @@ export const release_task = kernel(function* release_task(first: Ptr) {
     const leader = yield* load(p, TASK.group_leader);
     yield* __exit_signal(p);
     let zap = false;
-    if (
-      leader !== p &&
-      (yield* thread_group_empty(leader)) &&
-      (yield* load(leader, TASK.exit_state)) === EXIT_ZOMBIE
-    ) {
+    if (leader !== p && (yield* thread_group_empty(leader)) && (yield* load(leader, TASK.exit_state)) === EXIT_ZOMBIE) {
       const told = yield* do_notify_parent(leader, yield* load(leader, TASK.exit_signal));
       zap = told === DEATH_REAP;
       if (zap) yield* store(leader, TASK.exit_state, EXIT_DEAD);
@@ -160,10 +156,7 @@ const exit_signals = kernel(function* exit_signals(task: Ptr) {
   yield* set_bits(task, TASK.flags, PF_EXITING);
   let stopped = false;
   if (yield* signal_pending(task)) {
-    if (
-      (yield* load(signal, SIGNAL.group_stop_count)) > 0 &&
-      (yield* add(signal, SIGNAL.group_stop_count, -1)) === 0
-    ) {
+    if ((yield* load(signal, SIGNAL.group_stop_count)) > 0 && (yield* add(signal, SIGNAL.group_stop_count, -1)) === 0) {
       yield* store(signal, SIGNAL.flags, SIGNAL_STOP_STOPPED);
       stopped = true;
     }

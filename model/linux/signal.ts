@@ -12,9 +12,9 @@ import {
   current,
   type Field,
   kernel,
+  kick_process,
   load,
   type Ptr,
-  kick_process,
   rcu_dereference,
   rcu_read_lock,
   rcu_read_unlock,
@@ -36,6 +36,7 @@ import { tasklist } from "./globals.ts";
 import {
   __set_current_state,
   __TASK_STOPPED,
+  __TASK_TRACED,
   clear_thread_flag,
   next_thread,
   PF_EXITING,
@@ -45,7 +46,6 @@ import {
   TASK_INTERRUPTIBLE,
   TASK_STOPPED,
   TASK_WAKEKILL,
-  __TASK_TRACED,
   TIF_SIGPENDING,
 } from "./sched.ts";
 import { k_sigaction, PID, SIGHAND, SIGNAL, TASK } from "./structs.ts";

@@ -6,15 +6,7 @@
  *
  * @see include/linux/tracehook.h with the posted patch applied
  */
-import {
-  BUG_ON,
-  load,
-  type Ptr,
-  smp_mb,
-  spin_lock,
-  spin_unlock,
-  store,
-} from "../../sim/index.ts";
+import { BUG_ON, load, type Ptr, smp_mb, spin_lock, spin_unlock, store } from "../../sim/index.ts";
 import { current } from "../../sim/primitives.ts";
 import { utrace_release_task } from "../utrace/death.ts";
 import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "../utrace/events.ts";
@@ -29,9 +21,9 @@ import {
   utrace_resume,
 } from "../utrace/report.ts";
 import { utrace_get_signal, utrace_interrupt_pending, utrace_signal_handler } from "../utrace/signal.ts";
+import { thread_group_empty } from "./sched.ts";
 import type { sigaction, siginfo_t } from "./signal.ts";
 import { TASK } from "./structs.ts";
-import { thread_group_empty } from "./sched.ts";
 
 /** What `tracehook_notify_death` says of a task that reaps itself. */
 export const DEATH_REAP = -1;

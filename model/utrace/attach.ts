@@ -1,13 +1,14 @@
 /** Attaching. @see kernel/utrace.c as posted: utrace_attach_task, utrace_attach_pid, get_utrace_lock */
 import {
+  assign_bits,
   kernel,
   load,
+  note,
   type Ptr,
   rcu_dereference,
   rcu_read_lock,
   rcu_read_unlock,
   ref,
-  assign_bits,
   smp_rmb,
   spin_lock,
   spin_unlock,
@@ -35,12 +36,7 @@ import { ENGINE, UTRACE } from "./structs.ts";
  *   -EPERM (kernel thread), -EINVAL (no ops, and not the first engine), -EEXIST (a match, under EXCLUSIVE, and not the
  *   first engine), -ENOMEM, -ERESTARTNOINTR (a signal, while waiting for a newborn target).
  */
-export const utrace_attach_task = kernel(function* utrace_attach_task(
-  target: Ptr,
-  flags: number,
-  ops: Ptr,
-  data: Ptr,
-) {
+export const utrace_attach_task = kernel(function* utrace_attach_task(target: Ptr, flags: number, ops: Ptr, data: Ptr) {
   const create = (flags & UTRACE_ATTACH_CREATE) !== 0;
   for (;;) {
     yield* rcu_read_lock();
@@ -76,10 +72,7 @@ export const utrace_attach_task = kernel(function* utrace_attach_task(
       if (utrace === 0) yield* rcu_read_unlock();
       else {
         yield* spin_lock(utrace, UTRACE.lock);
-        if (
-          (flags & UTRACE_ATTACH_EXCLUSIVE) !== 0 &&
-          (yield* matching_engine(utrace, flags, ops, data)) !== 0
-        ) {
+        if ((flags & UTRACE_ATTACH_EXCLUSIVE) !== 0 && (yield* matching_engine(utrace, flags, ops, data)) !== 0) {
           yield* spin_unlock(utrace, UTRACE.lock);
           yield* rcu_read_unlock();
           yield* free_engine(engine);
@@ -94,6 +87,7 @@ export const utrace_attach_task = kernel(function* utrace_attach_task(
         }
         yield* rcu_read_unlock();
         yield* list_add_tail(ref(engine, ENGINE.entry), ref(utrace, UTRACE.attaching));
+        yield* note("engine-attached", engine, utrace);
         yield* assign_bits(utrace, UTRACE.report, 1);
       }
     }

@@ -19,7 +19,17 @@ import {
   store,
   WARN_ON,
 } from "../../sim/index.ts";
-import { EALREADY, EAGAIN, EINPROGRESS, EINVAL, EOPNOTSUPP, ERESTARTSYS, ESRCH, IS_ERR, PTR_ERR } from "../linux/errno.ts";
+import {
+  EAGAIN,
+  EALREADY,
+  EINPROGRESS,
+  EINVAL,
+  EOPNOTSUPP,
+  ERESTARTSYS,
+  ESRCH,
+  IS_ERR,
+  PTR_ERR,
+} from "../linux/errno.ts";
 import { tasklist } from "../linux/globals.ts";
 import { endListHead, LIST_HEAD, list_entry, list_move, list_next, list_splice_tail_init } from "../linux/list.ts";
 import {
@@ -293,8 +303,7 @@ export const utrace_barrier = kernel(function* utrace_barrier(target: Ptr, engin
     if (IS_ERR(utrace)) {
       if (PTR_ERR(utrace) !== -ERESTARTSYS) return PTR_ERR(utrace);
     } else {
-      const over =
-        (yield* load(utrace, UTRACE.stopped)) !== 0 || (yield* load(utrace, UTRACE.reporting)) !== engine;
+      const over = (yield* load(utrace, UTRACE.stopped)) !== 0 || (yield* load(utrace, UTRACE.reporting)) !== engine;
       yield* spin_unlock(utrace, UTRACE.lock);
       if (over) return 0;
     }

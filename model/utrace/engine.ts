@@ -7,19 +7,20 @@ import {
   atomic_add_return,
   BUG,
   BUG_ON,
+  clear_bits,
   container_of,
   type Field,
   type Kernel,
-  kernel,
   type KernelFunction,
+  kernel,
   kmem_cache_alloc,
   kmem_cache_free,
   load,
   type Machine,
+  note,
   type Ptr,
   ref,
   set_bits,
-  clear_bits,
   smp_wmb,
   store,
 } from "../../sim/index.ts";
@@ -27,7 +28,13 @@ import { ptr, struct } from "../../sim/struct.ts";
 import { globals } from "../linux/globals.ts";
 import { list_del_init, list_empty, list_entry, list_next } from "../linux/list.ts";
 import type { sigaction, siginfo_t } from "../linux/signal.ts";
-import { ENGINE_STOP, UTRACE_ATTACH_MATCH_DATA, UTRACE_ATTACH_MATCH_OPS, UTRACE_DETACH, UTRACE_EVENT } from "./events.ts";
+import {
+  ENGINE_STOP,
+  UTRACE_ATTACH_MATCH_DATA,
+  UTRACE_ATTACH_MATCH_OPS,
+  UTRACE_DETACH,
+  UTRACE_EVENT,
+} from "./events.ts";
 import { utraceGlobals } from "./globals.ts";
 import type { Inline } from "./lifetime.ts";
 import { ENGINE, UTRACE } from "./structs.ts";
@@ -139,6 +146,7 @@ export const __utrace_engine_release = kernel(function* __utrace_engine_release(
   const engine = container_of(kref, ENGINE.kref);
   const linked = !(yield* list_empty(ref(engine, ENGINE.entry)));
   yield* BUG_ON(linked, "!list_empty(&engine->entry)", "kernel/utrace.c:__utrace_engine_release");
+  yield* note("engine-freed", engine, 0);
   yield* free_engine(engine);
 });
 
@@ -192,6 +200,7 @@ export const put_detached_list = kernel(function* put_detached_list(list: Ptr) {
   let next = yield* list_next(at);
   while (at !== list) {
     yield* list_del_init(at);
+    yield* note("engine-detached", list_entry(at, ENGINE.entry), 0);
     yield* utrace_engine_put(list_entry(at, ENGINE.entry));
     at = next;
     next = yield* list_next(at);

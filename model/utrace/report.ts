@@ -44,6 +44,7 @@ import {
 } from "../linux/signal.ts";
 import { SIGNAL, TASK } from "../linux/structs.ts";
 import { splice_attaching, user_disable_single_step, user_enable_single_step, utrace_reset } from "./control.ts";
+import { utrace_reap } from "./death.ts";
 import {
   type CallbackName,
   callbackToCall,
@@ -53,7 +54,6 @@ import {
   mark_engine_wants_stop,
   type utrace_engine_ops,
 } from "./engine.ts";
-import { utrace_reap } from "./death.ts";
 import {
   ENGINE_STOP,
   UTRACE_BLOCKSTEP,

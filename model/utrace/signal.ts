@@ -34,11 +34,11 @@ import {
   SIGSTOP,
   SIGTERM,
   SIGTSTP,
-  type sigaction,
-  type siginfo_t,
   sig_kernel_coredump,
   sig_kernel_ignore,
   sig_kernel_stop,
+  type sigaction,
+  type siginfo_t,
   sigmask,
   unlock_siglock_irq,
 } from "../linux/signal.ts";
@@ -109,8 +109,7 @@ function* lockIfCurrent(task: Ptr, utrace: Ptr): Inline<boolean> {
 /** A report was asked for before any signal is looked at. True if there is one to make. */
 function* explicitReport(task: Ptr, utrace: Ptr, report: utrace_report): Inline<boolean> {
   yield* splice_attaching(utrace);
-  const asked =
-    (yield* load(utrace, UTRACE.interrupt)) !== 0 || (yield* load(utrace, UTRACE.report)) !== 0;
+  const asked = (yield* load(utrace, UTRACE.interrupt)) !== 0 || (yield* load(utrace, UTRACE.report)) !== 0;
   if (!asked) report.result = UTRACE_SIGNAL_IGN;
   else if ((yield* load(utrace, UTRACE.signal_handler)) !== 0) report.result = UTRACE_SIGNAL_HANDLER;
   else report.result = UTRACE_SIGNAL_REPORT;
@@ -167,11 +166,7 @@ function* reportSignal(
  *
  * @returns the signal to act on with `return_ka`, 0 to dequeue as usual, -1 to start over.
  */
-export const utrace_get_signal = kernel(function* utrace_get_signal(
-  task: Ptr,
-  info: siginfo_t,
-  return_ka: sigaction,
-) {
+export const utrace_get_signal = kernel(function* utrace_get_signal(task: Ptr, info: siginfo_t, return_ka: sigaction) {
   const report = INIT_REPORT();
   let original: sigaction | null = null;
   let event = 0;

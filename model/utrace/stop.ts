@@ -16,6 +16,7 @@ import {
   WARN_ON,
   wake_up_state,
 } from "../../sim/index.ts";
+import { kick_process } from "../../sim/primitives.ts";
 import {
   __set_current_state,
   __TASK_STOPPED,
@@ -39,7 +40,6 @@ import {
   unlock_task_sighand,
 } from "../linux/signal.ts";
 import { SIGNAL, TASK } from "../linux/structs.ts";
-import { kick_process } from "../../sim/primitives.ts";
 import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "./events.ts";
 import { patched } from "./globals.ts";
 import type { Inline } from "./lifetime.ts";
@@ -118,10 +118,7 @@ function* wokenByKill(task: Ptr): Inline<boolean> {
  * @returns true if it counts as stopped already; else it will make some report soon.
  */
 export const utrace_do_stop = kernel(function* utrace_do_stop(target: Ptr, utrace: Ptr) {
-  if (
-    (yield* task_is_stopped(target)) &&
-    ((yield* load(target, TASK.utrace_flags)) & UTRACE_EVENT.JCTL) === 0
-  ) {
+  if ((yield* task_is_stopped(target)) && ((yield* load(target, TASK.utrace_flags)) & UTRACE_EVENT.JCTL) === 0) {
     yield* assign_bits(utrace, UTRACE.stopped, 1);
     return true;
   }
@@ -159,4 +156,3 @@ export const utrace_wakeup = kernel(function* utrace_wakeup(target: Ptr, utrace:
   }
   yield* unlock_task_sighand(lock);
 });
-

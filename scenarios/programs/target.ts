@@ -1,12 +1,13 @@
 /** Processes to be traced, and what goes on around them. */
-import { kernel, kmem_cache_alloc, kmem_cache_free, type Ptr } from "../../sim/index.ts";
+
 import { syscall, user_mode } from "../../model/linux/entry.ts";
 import { sys_execve } from "../../model/linux/exec.ts";
-import { utraceGlobals } from "../../model/utrace/globals.ts";
 import { do_exit } from "../../model/linux/exit.ts";
 import { CLONE_THREAD, do_fork } from "../../model/linux/fork.ts";
 import { put_pid } from "../../model/linux/pid.ts";
 import { do_group_exit, kill_pid_info, SIGCONT, SIGKILL, SIGSTOP } from "../../model/linux/signal.ts";
+import { utraceGlobals } from "../../model/utrace/globals.ts";
+import { kernel, kmem_cache_alloc, kmem_cache_free, type Ptr } from "../../sim/index.ts";
 
 /** Execs itself again and again, then exits. */
 export const execLoop = kernel(function* exe(rounds: number) {

@@ -2,6 +2,27 @@
  * A debugger in the manner of the thread's attach/detach program, written against the utrace interface: attach, ask
  * for an interruption, perhaps wait for the stop, detach, and again.
  */
+
+import { syscall, user_mode } from "../../model/linux/entry.ts";
+import { EINPROGRESS, IS_ERR } from "../../model/linux/errno.ts";
+import { get_pid_task, put_pid } from "../../model/linux/pid.ts";
+import { __set_current_state, put_task_struct, TASK_INTERRUPTIBLE, TASK_RUNNING } from "../../model/linux/sched.ts";
+import { utrace_attach_task } from "../../model/utrace/attach.ts";
+import { utrace_barrier, utrace_control, utrace_set_events } from "../../model/utrace/control.ts";
+import { placeOps, type utrace_engine_ops, utrace_engine_put } from "../../model/utrace/engine.ts";
+import {
+  UTRACE_ATTACH_CREATE,
+  UTRACE_DETACH,
+  UTRACE_EVENT,
+  UTRACE_EVENT_SIGNAL_ALL,
+  UTRACE_INTERRUPT,
+  UTRACE_RESUME,
+  UTRACE_SIGNAL_IGN,
+  UTRACE_SIGNAL_REPORT,
+  UTRACE_STOP,
+  utrace_signal_action,
+} from "../../model/utrace/events.ts";
+import { ENGINE } from "../../model/utrace/structs.ts";
 import {
   choose,
   current,
@@ -16,26 +37,6 @@ import {
 } from "../../sim/index.ts";
 import type { Request } from "../../sim/op.ts";
 import { ptr, struct, u32 } from "../../sim/struct.ts";
-import { EINPROGRESS, IS_ERR } from "../../model/linux/errno.ts";
-import { syscall, user_mode } from "../../model/linux/entry.ts";
-import { get_pid_task, put_pid } from "../../model/linux/pid.ts";
-import { __set_current_state, put_task_struct, TASK_INTERRUPTIBLE, TASK_RUNNING } from "../../model/linux/sched.ts";
-import { utrace_attach_task } from "../../model/utrace/attach.ts";
-import { utrace_barrier, utrace_control, utrace_set_events } from "../../model/utrace/control.ts";
-import { placeOps, utrace_engine_put, type utrace_engine_ops } from "../../model/utrace/engine.ts";
-import {
-  UTRACE_ATTACH_CREATE,
-  UTRACE_DETACH,
-  UTRACE_EVENT,
-  UTRACE_EVENT_SIGNAL_ALL,
-  UTRACE_INTERRUPT,
-  UTRACE_RESUME,
-  UTRACE_SIGNAL_IGN,
-  UTRACE_SIGNAL_REPORT,
-  UTRACE_STOP,
-  utrace_signal_action,
-} from "../../model/utrace/events.ts";
-import { ENGINE } from "../../model/utrace/structs.ts";
 
 /** What an engine's callbacks and its tracer share; engine->data points to it. */
 const tracer_data = struct("tracer", { stopped: u32, task: ptr });
@@ -68,7 +69,12 @@ const report_exec = kernel(function* tracer_report_exec(_action: number, _engine
   return UTRACE_RESUME;
 });
 
-const report_death = kernel(function* tracer_report_death(engine: Ptr, _task: Ptr, _groupDead: boolean, _signal: number) {
+const report_death = kernel(function* tracer_report_death(
+  engine: Ptr,
+  _task: Ptr,
+  _groupDead: boolean,
+  _signal: number,
+) {
   yield* announce(engine);
   return UTRACE_RESUME;
 });
@@ -147,7 +153,13 @@ const attachRound = kernel(function* tracer_round(pid: Ptr, ops: Ptr, data: Ptr,
 });
 
 /** The tracer's main: `rounds` rounds on each of the targets in turn. Owns a reference to each pid. */
-export const tracerMain = kernel(function* tracer(pids: readonly Ptr[], ops: Ptr, data: Ptr, rounds: number, round: Round) {
+export const tracerMain = kernel(function* tracer(
+  pids: readonly Ptr[],
+  ops: Ptr,
+  data: Ptr,
+  rounds: number,
+  round: Round,
+) {
   yield* store(data, TRACER.task, current());
   for (let i = 0; i < rounds; i++) {
     for (const pid of pids) {

@@ -28,6 +28,14 @@ export class Lockdep {
   private readonly sites = new Map<number, Site>();
   private readonly usage = new Uint8Array(CLASSES);
 
+  /** Back to knowing nothing. */
+  clear(): void {
+    this.fields.length = 0;
+    this.order.fill(0);
+    this.sites.clear();
+    this.usage.fill(0);
+  }
+
   private lockClass(field: number): number {
     const index = this.fields.indexOf(field);
     if (index >= 0) return index;
@@ -69,12 +77,7 @@ export class Lockdep {
     return problem;
   }
 
-  private checkUsage(
-    index: number,
-    softirq: boolean,
-    softirqsOn: boolean,
-    site: () => Site,
-  ): LockOrderProblem | null {
+  private checkUsage(index: number, softirq: boolean, softirqsOn: boolean, site: () => Site): LockOrderProblem | null {
     const use = softirq ? USED_IN_SOFTIRQ : softirqsOn ? TAKEN_SOFTIRQS_ON : 0;
     const before = this.usage[index] as number;
     if (use === 0 || (before & use) !== 0) return null;

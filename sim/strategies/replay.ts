@@ -23,7 +23,9 @@ export class ReplayStrategy implements Strategy {
       throw new ReplayMismatch(`the schedule ends at step ${this.at}, but the run goes on (${list})`);
     }
     if (!possible.includes(event)) {
-      throw new ReplayMismatch(`step ${this.at} of the schedule is "${describeEvent(event)}", but possible are: ${list}`);
+      throw new ReplayMismatch(
+        `step ${this.at} of the schedule is "${describeEvent(event)}", but possible are: ${list}`,
+      );
     }
     this.at++;
     return event;
@@ -45,9 +47,14 @@ export class GuidedStrategy implements Strategy {
     const { events, eventCount } = machine;
     while (this.at < this.schedule.length) {
       const event = this.schedule[this.at++] as number;
-      for (let i = 0; i < eventCount; i++) if (events[i] === event) return (this.last = event);
+      for (let i = 0; i < eventCount; i++) if (events[i] === event) return this.take(event);
     }
     for (let i = 0; i < eventCount; i++) if (events[i] === this.last) return this.last;
-    return (this.last = events[0] as number);
+    return this.take(events[0] as number);
+  }
+
+  private take(event: number): number {
+    this.last = event;
+    return event;
   }
 }

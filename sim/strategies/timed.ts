@@ -8,7 +8,7 @@
  */
 import { eventArgument, eventCpu, eventType, INTERRUPT, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../event.ts";
 import { type Machine, TICK } from "../machine.ts";
-import { ALLOC, ATOMIC, BARRIER, FREE, SCHEDULE, SPIN_LOCK, USER, WAKE_UP } from "../op.ts";
+import { ALLOC, ATOMIC, BARRIER, CHOOSE, FREE, SCHEDULE, SPIN_LOCK, USER, WAKE_UP } from "../op.ts";
 import { makeRng, type Rng } from "../rng.ts";
 import type { Strategy } from "./strategy.ts";
 
@@ -54,7 +54,9 @@ export class TimedStrategy implements Strategy {
       }
     }
     // A `choose` offers one step event for each value, all at the same moment.
-    if (eventType(best) === STEP && eventCount > 1) best = this.chooseValue(machine, best);
+    if (eventType(best) === STEP && machine.cpus[eventCpu(best)]?.active()?.kind === CHOOSE) {
+      best = this.chooseValue(machine, best);
+    }
     if (bestAt > this.now) this.now = bestAt;
     this.forget(best);
     return best;
@@ -76,7 +78,7 @@ export class TimedStrategy implements Strategy {
     const table = this.moments[eventType(event)] as number[];
     const slot = this.slot(event);
     const known = table[slot];
-    if (known !== undefined && known !== ABSENT) return known < this.now ? this.now : known;
+    if (known !== undefined && known !== ABSENT) return Math.max(known, this.now);
     const at = this.now + this.delay(machine, event);
     table[slot] = at;
     return at;
@@ -100,7 +102,9 @@ export class TimedStrategy implements Strategy {
       }
       case PREEMPT:
         if (this.rng.fraction() < WAKEUP_PREEMPTS) return SWITCH_NS * jitter;
-        return this.untilTick(cpu) + TICK * Math.floor(Math.log(this.rng.fraction() + 1e-9) / Math.log(1 - TICK_PREEMPTS));
+        return (
+          this.untilTick(cpu) + TICK * Math.floor(Math.log(this.rng.fraction() + 1e-9) / Math.log(1 - TICK_PREEMPTS))
+        );
       case INTERRUPT:
         return machine.cpus[cpu]?.ipiPending === true ? IPI_NS * jitter : this.untilTick(cpu);
       case SOFTIRQ:

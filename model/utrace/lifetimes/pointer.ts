@@ -14,6 +14,7 @@ import {
   kmem_cache_free,
   kmem_cache_zalloc,
   load,
+  note,
   type Ptr,
   rcu_assign_pointer,
   rcu_dereference,
@@ -36,7 +37,9 @@ import { ENGINE, UTRACE } from "../structs.ts";
 
 /** The callback of call_rcu: the object goes back to its cache. */
 export const utrace_free = kernel(function* utrace_free(rhead: Ptr) {
-  yield* kmem_cache_free(utraceGlobals().utrace_cachep, container_of(rhead, UTRACE.u.dead));
+  const utrace = container_of(rhead, UTRACE.u.dead);
+  yield* note("struct-freed", utrace, 0);
+  yield* kmem_cache_free(utraceGlobals().utrace_cachep, utrace);
 });
 
 /** Gives the struct up: once, says `check_dead`. Lock held on entry, released. */
@@ -45,6 +48,7 @@ const rcu_utrace_free = kernel(function* rcu_utrace_free(utrace: Ptr) {
     const left = yield* atomic_add_return(utrace, UTRACE.check_dead.counter, -1);
     yield* BUG_ON(left !== 0, "!atomic_dec_and_test(&utrace->check_dead)", "kernel/utrace.c:CHECK_DEAD");
   }
+  yield* note("struct-dying", utrace, 0);
   yield* spin_unlock(utrace, UTRACE.lock);
   yield* call_rcu(utrace, UTRACE.u.dead, utrace_free);
 });
@@ -76,6 +80,8 @@ export const pointer: Lifetime = {
       // Pairs with the barrier in tracehook_prepare_release_task: either that sees the pointer, or this sees EXIT_DEAD.
       yield* smp_mb();
       if ((yield* load(target, TASK.exit_state)) !== EXIT_DEAD) {
+        yield* note("struct-live", utrace, target);
+        yield* note("engine-attached", engine, utrace);
         yield* spin_unlock(target, TASK.alloc_lock);
         return utrace;
       }

@@ -1,0 +1,171 @@
+/** The command line: from words to a command, from what it did to an exit code. */
+import { Command, CommanderError } from "commander";
+import { BadParameter } from "../scenarios/parameters.ts";
+import { FINDING_KINDS } from "../sim/finding.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { huntCommand } from "./commands/hunt.ts";
+import { listCommand } from "./commands/list.ts";
+import { replayCommand } from "./commands/replay.ts";
+import { runCommand } from "./commands/run.ts";
+import { EXIT_CLEAN, EXIT_DEFECT, EXIT_USAGE, messageOf, oneLine, UsageError } from "./errors.ts";
+import type { Io } from "./io.ts";
+import {
+  addJobsOption,
+  addJsonOption,
+  addParameterOptions,
+  parseKinds,
+  strategyOption,
+  wholeNumber,
+} from "./options.ts";
+import { didYouMean } from "./suggest.ts";
+import { TOOL } from "./tool.ts";
+
+const COMMANDS: readonly string[] = ["list", "run", "hunt", "replay", "demo"];
+
+const RUNS_MAX = 1e12;
+
+const EXIT_CODES = `
+Exit codes: 0 nothing violated, 1 a finding, 2 bad usage or bad input, 3 not everything found within the budget (demo), 4 defect of the simulator`;
+
+/**
+ * Runs one command line.
+ *
+ * @param argv - Its words, without the name of the program.
+ * @returns the exit code. Never throws.
+ */
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  let code = EXIT_CLEAN;
+  const program = buildProgram(io, (given) => {
+    code = given;
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return code;
+  } catch (error) {
+    return explain(error, argv, io);
+  }
+}
+
+/** Says in one line what went wrong, and whose fault it is. */
+function explain(error: unknown, argv: readonly string[], io: Io): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT_CLEAN;
+  if (error instanceof CommanderError) return complain(io, usageOf(error, argv), EXIT_USAGE);
+  if (error instanceof UsageError || error instanceof BadParameter) return complain(io, error.message, EXIT_USAGE);
+  const message = oneLine(messageOf(error));
+  const defect = message.includes("[sim bug]") ? message : `[sim bug] unexpected error: ${message}`;
+  const debug = io.env.UTRACE_SIM_DEBUG === "1";
+  complain(io, `${defect}${debug ? "" : " (UTRACE_SIM_DEBUG=1 shows where)"}`, EXIT_DEFECT);
+  if (debug && error instanceof Error) io.stderr.write(`${error.stack}\n`);
+  return EXIT_DEFECT;
+}
+
+function complain(io: Io, message: string, code: number): number {
+  io.stderr.write(`${TOOL.name}: ${oneLine(message)}\n`);
+  return code;
+}
+
+function usageOf(error: CommanderError, argv: readonly string[]): string {
+  const [word, topic] = argv;
+  if (error.code === "commander.help") {
+    return word === "help" && topic !== undefined
+      ? `unknown command "${topic}";${didYouMean(topic, COMMANDS)} known: ${COMMANDS.join(", ")}`
+      : `no command given; known: ${COMMANDS.join(", ")} (see ${TOOL.name} --help)`;
+  }
+  const help = word !== undefined && COMMANDS.includes(word) ? `${word} --help` : "--help";
+  return `${oneLine(error.message.replace(/^error: /, ""))} (see ${TOOL.name} ${help})`;
+}
+
+function buildProgram(io: Io, done: (code: number) => void): Command {
+  const program = new Command(TOOL.name)
+    .description(
+      "Deterministic simulator of Linux 2.6.27 kernel semantics: replays lifetime races of the utrace patch.",
+    )
+    .version(TOOL.version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      // Errors are said once, by explain().
+      writeErr: () => undefined,
+      getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 120),
+      getOutHasColors: () => false,
+    })
+    .addHelpText("after", `\nExample:\n  $ ${TOOL.name} hunt attach-detach-exec --find paging-fault\n${EXIT_CODES}`);
+  addList(program, io, done);
+  addRun(program, io, done);
+  addHunt(program, io, done);
+  addReplay(program, io, done);
+  addDemo(program, io, done);
+  return program;
+}
+
+const example = (command: Command, ...lines: string[]): Command =>
+  command.addHelpText(
+    "after",
+    `\n${lines.length > 1 ? "Examples" : "Example"}:\n${lines.map((line) => `  $ ${TOOL.name} ${line}\n`).join("")}`,
+  );
+
+function addList(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program.command("list").description("list scenarios, with their source and what is known of them");
+  addJsonOption(command).action((options) => done(listCommand(io, options)));
+  example(command, "list");
+}
+
+function addRun(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program
+    .command("run")
+    .description("run a scenario once, under the schedule of a seed")
+    .argument("<SCENARIO>", "its name, from list")
+    .option("--seed <S>", "whole number, or NUMBER/RUN for one run of a hunt", "1")
+    .addOption(strategyOption("timed"))
+    .option("--history", "print the interleaving, step for step");
+  addJsonOption(addJobsOption(addParameterOptions(command))).action((name, options) =>
+    done(runCommand(io, name, options)),
+  );
+  example(command, "run attach-detach-exec --seed 5", "run attach-detach-exec --seed 1/17 --strategy random --history");
+}
+
+function addHunt(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program
+    .command("hunt")
+    .description("run a scenario under many schedules, up to the first finding; shrink it and save it")
+    .argument("<SCENARIO>", "its name, from list")
+    .option("--runs <N>", "runs at most", wholeNumber(1, RUNS_MAX), 20_000)
+    .option("--seed <S>", "whole number; decides all schedules", "1")
+    .addOption(strategyOption("random"))
+    .option("--find <KIND,...>", `only findings of these kinds count: ${FINDING_KINDS.join(", ")}`, parseKinds)
+    .option("--keep-going", "do not stop at the first finding; report each distinct one")
+    .option("--out <DIR>", "folder for repro files", "repros")
+    .option("--no-shrink", "keep schedules as they were found");
+  addJsonOption(addJobsOption(addParameterOptions(command))).action(async (name, options) => {
+    done(await huntCommand(io, name, options));
+  });
+  example(
+    command,
+    "hunt attach-detach-exec --find paging-fault --config DEBUG_PAGEALLOC=y,SLUB_DEBUG=n",
+    "hunt attach-detach-exec --patches all --runs 100000 --jobs 2",
+  );
+}
+
+function addReplay(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program
+    .command("replay")
+    .description("run a saved finding again, step for step; refuse if it is not the same run")
+    .argument("<FILE>", "repro file that hunt saved")
+    .option("--history", "print the interleaving")
+    .option("--last <N>", "print only its last N rows", wholeNumber(1));
+  addJsonOption(command).action((path, options) => done(replayCommand(io, path, options)));
+  example(command, "replay repros/attach-detach-exec-paging-fault-utrace_stop-1a2b3c4d.json --last 40");
+}
+
+function addDemo(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program
+    .command("demo")
+    .description("find the crash of the 2008 thread in the three forms in which it was reported")
+    .option("--seed <S>", "whole number; decides all schedules", "1")
+    .option("--runs <N>", "runs at most, for each form", wholeNumber(1, RUNS_MAX), 50_000)
+    .option("--out <DIR>", "folder for repro files", "repros");
+  addJobsOption(command).action(async (options) => {
+    done(await demoCommand(io, options));
+  });
+  example(command, "demo --seed 2");
+}

@@ -1,0 +1,46 @@
+/** From a finding of a hunt to one that can be kept: shrunk, run again exactly as it will be replayed, and hashed. */
+import { type Finding, findingKey } from "../sim/finding.ts";
+import { execute, type Program, type RunResult } from "../sim/run.ts";
+import { type Cost, costOf, shrink } from "../sim/shrink.ts";
+import { ReplayStrategy } from "../sim/strategies/replay.ts";
+
+/** A finding with the run that shows it, which ends at its step. */
+export interface Confirmed {
+  readonly finding: Finding;
+  readonly schedule: Int32Array;
+  readonly run: RunResult;
+  readonly cost: Cost;
+  /** What shrinking began with, and the runs it took; null if nothing was shrunk. */
+  readonly shrunk: { readonly before: Cost; readonly tried: number } | null;
+}
+
+/** The finding with this key, if there is one. */
+export const findByKey = (findings: readonly Finding[], key: string): Finding | undefined =>
+  findings.find((finding) => findingKey(finding) === key);
+
+/**
+ * Runs a schedule again, up to the finding with this key.
+ *
+ * @throws ReplayMismatch if the schedule does not fit the program.
+ */
+export function replayTo(program: Program, schedule: ArrayLike<number>, key: string): RunResult {
+  const until = (findings: readonly Finding[]): boolean => findByKey(findings, key) !== undefined;
+  return execute(program, new ReplayStrategy(schedule), { record: true, until });
+}
+
+/** Shrinks the schedule of a finding, if wanted, and runs the result again. */
+export function confirm(program: Program, found: Finding, schedule: Int32Array, wantsShrinking: boolean): Confirmed {
+  const shrinking = wantsShrinking ? shrink(program, schedule, found) : null;
+  const kept = shrinking?.schedule ?? schedule;
+  const key = findingKey(found);
+  const run = replayTo(program, kept, key);
+  const finding = findByKey(run.findings, key);
+  if (finding === undefined) throw new Error(`[sim bug] ${key} does not come when its schedule is run again`);
+  return {
+    finding,
+    schedule: run.schedule,
+    run,
+    cost: costOf(run.schedule),
+    shrunk: shrinking === null ? null : { before: costOf(schedule), tried: shrinking.tried },
+  };
+}
