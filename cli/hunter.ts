@@ -1,7 +1,6 @@
 /** A hunt as a person or a program asks for it: find, shrink, save, and say so. Shared by `hunt` and `demo`. */
 
 import { interleaving } from "../reports/columns.ts";
-import { findingText } from "../reports/findingText.ts";
 import type { Finding } from "../sim/finding.ts";
 import type { HuntFinding, HuntOptions } from "../sim/hunt.ts";
 import { formatSchedule } from "../sim/schedule.ts";
@@ -10,6 +9,7 @@ import { type HuntOutcome, huntInChunks } from "./hunting.ts";
 import type { Io, Output } from "./io.ts";
 import type { Subject } from "./options.ts";
 import { type FindingJson, findingJson } from "./output/json.ts";
+import { kernelText } from "./output/kernelText.ts";
 import { block, commandLine, count, cutOffNote, headline, noneFound, replayLine, scheduleLine } from "./output/text.ts";
 import { startProgress } from "./progress.ts";
 import { makeRepro, writeRepro } from "./reproFile.ts";
@@ -46,7 +46,7 @@ export async function goHunting(io: Io, request: HuntRequest, say: Output | null
     if (request.shrinks) say?.write("      shrinking ...\n");
     const confirmed = confirm(request.program, found.finding, found.schedule, request.shrinks);
     const repro = save(io, request, found, confirmed);
-    const text = findingText(confirmed.finding, request.parameters.config);
+    const text = kernelText(confirmed.finding, request.program);
     say?.write(
       `\n${block(text)}\n${block(interleaving(confirmed.run, rows(io)))}\n${epilogue(request, found, confirmed, repro)}\n`,
     );

@@ -74,7 +74,7 @@ describe.skipIf(!existsSync(MAIN))(
       const { code, stdout } = await built("demo", "--out", OUT);
       expect(code).toBe(0);
       expect(stdout).toContain("Alexey Dobriyan, 2008-08-27 2:32 pm");
-      expect(stdout).toContain("IP: utrace_stop+0x");
+      expect(stdout).toContain("utrace_stop+0x9b/0x120");
       expect(stdout).toContain("kernel BUG at kernel/utrace.c:2275!");
       expect(stdout).toContain("BUG utrace: Poison overwritten");
       const files = [...stdout.matchAll(/npx utrace-sim replay (\S+)/g)].map((match) => match[1] as string);

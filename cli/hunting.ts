@@ -120,9 +120,7 @@ export class HuntTotals {
     this.executions += result.executions;
     this.steps += result.steps;
     this.cutOff += result.cutOff;
-    for (const hash of result.hashes) {
-      this.hash.add(Number.parseInt(hash.slice(0, 8), 16), Number.parseInt(hash.slice(8), 16), 0);
-    }
+    for (const hash of result.hashes) this.hash.addDigest(hash);
     for (const found of result.findings) {
       const key = findingKey(found.finding);
       const known = this.found.get(key);

@@ -169,7 +169,7 @@ describe("a file that is no good repro", () => {
     const file = edited((repro) => ({ ...repro, schedule: `${repro.schedule} s16` }));
     expectRefused(
       await sandbox.cli("replay", file),
-      /was edited: field "schedule": it is not written as schedules are/,
+      /was edited: field "schedule": "s16" is no part of a schedule/,
     );
   });
 

@@ -1,6 +1,10 @@
 /**
- * A refcounted object with RCU lookup, and its classic bug: a reader takes a reference to an object whose last
- * reference is already gone. `fixed` takes one only while there is still another (`kref_get_unless_zero`).
+ * A refcounted object that is looked up under RCU, and the classic bug of it. `tutorial.md` explains it step by step.
+ *
+ * RCU keeps the memory of an object until the reader is done; the object itself it does not keep. Its last reference
+ * may be gone already, and a reference taken then protects nothing.
+ *
+ * @see Documentation/RCU/rcuref.txt: why `search_and_reference` needs atomic_inc_not_zero
  */
 import {
   atomic_add_return,
@@ -28,22 +32,34 @@ import {
   u32,
 } from "../sim/index.ts";
 
-const OBJ_T = struct("obj", { ref: kref, value: u32, rcu: rcu_head });
-const OBJ = OBJ_T.fields;
-const TABLE = struct("table", { slot: ptr });
+const obj_struct = struct("obj", { ref: kref, value: u32, rcu: rcu_head });
+const OBJ = obj_struct.fields;
+/** Where readers look the object up. */
+const table_struct = struct("table", { slot: ptr });
+const TABLE = table_struct.fields;
 
-const world = globalsOf<{ table: Ptr; cache: Cache; fixed: boolean }>();
+/** The program's global variables. */
+const globals = globalsOf<{ table: Ptr; obj_cachep: Cache; get: typeof obj_get }>();
 
+/** The grace period is over: the memory goes back. */
 const obj_free = kernel(function* obj_free(rhead: Ptr) {
-  yield* kmem_cache_free(world().cache, container_of(rhead, OBJ.rcu));
+  yield* kmem_cache_free(globals().obj_cachep, container_of(rhead, OBJ.rcu));
 });
 
+/** Drops a reference; the last one gives the object up. */
 const obj_put = kernel(function* obj_put(obj: Ptr) {
-  if ((yield* atomic_add_return(obj, OBJ.ref.refcount, -1)) === 0) yield* call_rcu(obj, OBJ.rcu, obj_free);
+  const left = yield* atomic_add_return(obj, OBJ.ref.refcount, -1);
+  if (left === 0) yield* call_rcu(obj, OBJ.rcu, obj_free);
 });
 
+/** Takes a reference. BUG: there may be none left, and then this one does not count. */
 const obj_get = kernel(function* obj_get(obj: Ptr) {
-  if (!world().fixed) return (yield* atomic_add_return(obj, OBJ.ref.refcount, 1)) > 0;
+  yield* atomic_add_return(obj, OBJ.ref.refcount, 1);
+  return true;
+});
+
+/** Takes a reference as long as there is another. */
+const obj_get_unless_zero = kernel(function* obj_get_unless_zero(obj: Ptr) {
   for (;;) {
     const refs = yield* load(obj, OBJ.ref.refcount);
     if (refs === 0) return false;
@@ -51,34 +67,39 @@ const obj_get = kernel(function* obj_get(obj: Ptr) {
   }
 });
 
+/** Creates the object, publishes it, takes it back, and drops the reference it was created with. */
+const owner = kernel(function* owner() {
+  const obj = yield* kmem_cache_alloc(globals().obj_cachep);
+  yield* store(obj, OBJ.ref.refcount, 1);
+  yield* store(obj, OBJ.value, 42);
+  yield* rcu_assign_pointer(globals().table, TABLE.slot, obj);
+  yield* rcu_assign_pointer(globals().table, TABLE.slot, 0);
+  yield* obj_put(obj);
+});
+
+/** Looks the object up and uses it after the read section, under its own reference. */
 const reader = kernel(function* reader() {
   yield* rcu_read_lock();
-  const obj = yield* rcu_dereference(world().table, TABLE.fields.slot);
-  const got = obj !== 0 && (yield* obj_get(obj));
+  const obj = yield* rcu_dereference(globals().table, TABLE.slot);
+  const got = obj !== 0 && (yield* globals().get(obj));
   yield* rcu_read_unlock();
   if (!got) return;
   yield* load(obj, OBJ.value);
   yield* obj_put(obj);
 });
 
-const owner = kernel(function* owner() {
-  const obj = yield* kmem_cache_alloc(world().cache);
-  yield* store(obj, OBJ.ref.refcount, 1);
-  yield* store(obj, OBJ.value, 42);
-  yield* rcu_assign_pointer(world().table, TABLE.fields.slot, obj);
-  yield* rcu_assign_pointer(world().table, TABLE.fields.slot, 0);
-  yield* obj_put(obj);
-});
-
-/** The world: one owner, two readers, two CPUs. */
+/** One owner and two readers on two CPUs; `fixed` readers take their reference the careful way. */
 export const refcountedObject = (fixed: boolean): Program => ({
   name: fixed ? "refcounted-object-fixed" : "refcounted-object",
   options: { config: { PREEMPT: true }, cpus: 2, checks: new Set(CHECK_NAMES), stepsMax: 1000 },
   setup(machine) {
-    const table = machine.allocStaticStruct(TABLE);
-    machine.globals = { table, cache: machine.createCache(OBJ_T), fixed };
-    machine.spawn(0, { comm: "owner" }, owner);
-    machine.spawn(0, { comm: "reader" }, reader);
-    machine.spawn(0, { comm: "reader" }, reader);
+    machine.globals = {
+      table: machine.allocStaticStruct(table_struct),
+      obj_cachep: machine.createCache(obj_struct),
+      get: fixed ? obj_get_unless_zero : obj_get,
+    };
+    machine.spawn(0, { comm: "owner", pid: 1 }, owner);
+    machine.spawn(0, { comm: "reader", pid: 2 }, reader);
+    machine.spawn(0, { comm: "reader", pid: 3 }, reader);
   },
 });

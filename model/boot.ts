@@ -95,6 +95,7 @@ export class BootedKernel {
       child_reaper: this.init,
       nextPid: 5400,
       objectOf: (address) => m.objectOf(address),
+      task_curr: (task) => m.cpus.some((cpu) => cpu.current?.task === task),
       threadInfo: (task) => m.threadInfo(task),
       utrace: {
         utrace_cachep: m.createCache(utrace),

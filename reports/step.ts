@@ -65,6 +65,7 @@ export function opText(row: HistoryRow): string {
 export function doneText(row: HistoryRow): string {
   // The read of a read-modify-write is of the whole word that holds the field; only the write gives the field's value.
   const half = row.kind === UPDATE && row.phase === 0;
+  if (row.fatal && row.address !== 0) return `${opText(row)} faults`;
   return SHOWS_RESULT.has(row.kind) && !half ? `${opText(row)} = ${valueText(row.result)}` : opText(row);
 }
 

@@ -9,7 +9,7 @@
 
 import type { BootedKernel } from "../model/boot.ts";
 import type { Ptr } from "../sim/index.ts";
-import { execLoop, killall, mergedCacheUser, spinner } from "./programs/target.ts";
+import { execLoop, killall, populateMergedCache, spinner } from "./programs/target.ts";
 import { stopDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
 import type { Parameters, Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
@@ -26,10 +26,10 @@ function populate(kernel: BootedKernel, parameters: Parameters, targets: number,
     const { ops, data } = tracerMemory(kernel.machine);
     kernel.process({ comm: "expl_ptratt", pid }, tracerMain, pids(), ops, data, ROUNDS, stopDetach);
   }
-  kernel.process({ comm: "sh", pid: 5001 }, spinner, 2);
+  kernel.process({ comm: "sh", pid: 5001 }, spinner, 120);
   if (kills > 0) kernel.process({ comm: "killall", pid: 5390 }, killall, pids(), kills);
   // With slub_debug no cache is merged.
-  if (parameters.config.SLUB_DEBUG !== true) kernel.process({ comm: "kswapd0", pid: 60 }, mergedCacheUser, 2);
+  if (parameters.config.SLUB_DEBUG !== true) populateMergedCache(kernel);
 }
 
 export const attachDetachExec: Scenario = {

@@ -105,7 +105,7 @@ function resolveConfig(text: string): Config {
   const given: Record<string, boolean> = {};
   for (const pair of list(text)) {
     const [key, value, ...rest] = pair.split("=");
-    if (key === undefined || !(key in CONFIG_DEFAULTS)) {
+    if (key === undefined || !Object.hasOwn(CONFIG_DEFAULTS, key)) {
       throw new BadParameter(`unknown config option "${key}"; known: ${Object.keys(CONFIG_DEFAULTS).join(", ")}`);
     }
     if (rest.length > 0 || (value !== "y" && value !== "n")) {

@@ -13,6 +13,7 @@ export interface RcuCallback {
   readonly callee: number;
 }
 
+/** One CPU of a machine. */
 export class Cpu {
   /** The task that has the CPU, null while it idles. */
   current: Context | null = null;

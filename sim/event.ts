@@ -17,8 +17,13 @@ export const SOFTIRQ = 4;
 /** A task's sleep timer expires. */
 export const TIMER = 5;
 
+/** CPUs that an event has room for. */
+export const CPUS_MAX = 16;
+
+/** Name of each type, as shown in histories. */
 export const EVENT_NAMES: readonly string[] = ["step", "switch", "preempt", "interrupt", "softirq", "timer"];
 
+/** An event, and its parts. */
 export const makeEvent = (type: number, cpu: number, argument: number): number => type | (cpu << 3) | (argument << 7);
 export const eventType = (event: number): number => event & 7;
 export const eventCpu = (event: number): number => (event >> 3) & 15;

@@ -1,6 +1,7 @@
 /** What a check found in a run: a value, with everything a report needs to say it in the kernel's words. */
 import type { Ptr } from "./op.ts";
 
+/** Kinds of finding. Part of the command line's contract. */
 export const FINDING_KINDS = [
   "use-after-free",
   "double-free",

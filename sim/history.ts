@@ -19,6 +19,8 @@ export interface HistoryRow {
   /** Field id, -1 if none. */
   readonly field: number;
   readonly result: number;
+  /** The step was cut short: it faulted, or was the kernel's last. */
+  readonly fatal: boolean;
   /** Kernel functions, innermost first. */
   readonly backtrace: readonly string[];
   /** Bytes of memory it changed: address and new value of each. */
@@ -50,6 +52,11 @@ export class HistoryHash {
     this.a = Math.imul(a, 0xc2b2ae35) ^ (a >>> 16);
   }
 
+  /** Takes in the {@link digest} of another. */
+  addDigest(digest: string): void {
+    this.add(Number.parseInt(digest.slice(0, 8), 16), Number.parseInt(digest.slice(8), 16), 0);
+  }
+
   /** The hash so far as sixteen hexadecimal digits. */
   digest(): string {
     const hex = (n: number): string => (n >>> 0).toString(16).padStart(8, "0");
@@ -60,8 +67,6 @@ export class HistoryHash {
 /** One hash of many, in order. */
 export function combineHashes(hashes: Iterable<string>): string {
   const all = new HistoryHash();
-  for (const hash of hashes) {
-    all.add(Number.parseInt(hash.slice(0, 8), 16), Number.parseInt(hash.slice(8), 16), 0);
-  }
+  for (const hash of hashes) all.addDigest(hash);
   return all.digest();
 }

@@ -5,6 +5,7 @@ import { RandomStrategy } from "./strategies/random.ts";
 import type { Strategy } from "./strategies/strategy.ts";
 import { TimedStrategy } from "./strategies/timed.ts";
 
+/** Strategies that a seed is enough for. */
 export const STRATEGY_NAMES = ["random", "timed"] as const;
 export type StrategyName = (typeof STRATEGY_NAMES)[number];
 

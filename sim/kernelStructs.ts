@@ -1,6 +1,7 @@
 /** The C structs that the machine itself reads and writes. */
 import { int, ptr, struct, u32, ulong, when } from "./struct.ts";
 
+/** Counters and list links. */
 export const atomic_t = struct("atomic_t", { counter: int });
 export const kref = struct("kref", { refcount: int });
 export const list_head = struct("list_head", { next: ptr, prev: ptr });
@@ -33,6 +34,7 @@ export const thread_info = struct("thread_info", { task: ptr, flags: ulong, cpu:
 /** The task struct of programs that bring none of their own. */
 export const plain_task = struct("task", { state: ulong });
 
+/** Values that lock debugging and rwlocks start from. */
 export const SPINLOCK_MAGIC = 0xdead4ead;
 export const RWLOCK_MAGIC = 0xdeaf1eed;
 export const RW_LOCK_BIAS = 0x01000000;

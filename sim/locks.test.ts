@@ -23,9 +23,8 @@ import {
   write_lock_irq,
   write_unlock_irq,
 } from "./primitives.ts";
-import { RandomStrategy } from "./strategies/random.ts";
 import { struct, u32 } from "./struct.ts";
-import { Stage, type TinyOptions, tiny } from "./tinyProgram.ts";
+import { Stage, stepwise, type TinyOptions, tiny } from "./tinyProgram.ts";
 
 const ROOT_T = struct("root", { lock: spinlock_t, rw: rwlock_t, counter: u32, head: rcu_head });
 const ROOT = ROOT_T.fields;
@@ -162,7 +161,7 @@ describe("who is next", () => {
   const orders = (options: TinyOptions): { came: string; got: string }[] =>
     Array.from({ length: 500 }, (_, seed) => {
       const stage = play({ ...options, cpus: 4 }, ...Array<Main>(4).fill(locks_and_unlocks));
-      stage.toEnd(new RandomStrategy(String(seed)));
+      stage.toEnd(stepwise(seed));
       const came = stage.machine.history?.filter((row) => row.kind === SPIN_LOCK && row.phase === 0);
       return {
         came: (came ?? []).map((row) => row.task).join(""),
@@ -192,7 +191,7 @@ describe("who is next", () => {
         }
       });
       for (let seed = 0; seed < 500; seed++) {
-        const stage = play({ ...options, cpus: 3 }, counts, counts, counts).toEnd(new RandomStrategy(String(seed)));
+        const stage = play({ ...options, cpus: 3 }, counts, counts, counts).toEnd(stepwise(seed));
         expect(stage.titles()).toEqual([]);
         expect(stage.peek(rootOf(stage), ROOT.counter)).toBe(9);
       }
@@ -338,7 +337,7 @@ describe("interrupts and preemption", () => {
       let preemptions = 0;
       for (let seed = 0; seed < 500; seed++) {
         const stage = play({ config: { PREEMPT_RCU: true } }, ...mains, mains[1]);
-        const strategy = new RandomStrategy(String(seed));
+        const strategy = stepwise(seed);
         const { machine } = stage;
         while (machine.collect() > 0) {
           const inside = machine.cpus.map((cpu) => {

@@ -221,6 +221,7 @@ class ContextSite implements Site {
   }
 }
 
+/** One machine, for one run. */
 export class Machine implements SlabHost {
   readonly memory: Memory;
   readonly layout: Layout;
@@ -384,8 +385,9 @@ export class Machine implements SlabHost {
     this.storeRaw(pointer + (this.offset[id] as number) - ARENA, id, value);
   }
 
-  /** Takes an object from a cache, at boot. */
-  allocAtBoot(cache: Cache): Ptr {
+  /** Takes an object from a cache, at boot; from the slab of `cpu`. */
+  allocAtBoot(cache: Cache, cpu = 0): Ptr {
+    this.bootContext.cpu = cpu;
     const object = this.slab.alloc(cache);
     if (cache.options.typeStable === undefined) {
       this.memory.bytes.fill(0, object - ARENA, object - ARENA + cache.size);
@@ -634,6 +636,11 @@ export class Machine implements SlabHost {
     this.steps++;
   }
 
+  /** Whether the step that was just applied can be followed by the next of the same CPU, with nothing else to choose. */
+  canRepeat(event: number): boolean {
+    return !this.stale && !this.stopped && eventType(event) === STEP && this.steps < this.options.stepsMax;
+  }
+
   private step(cpu: Cpu, event: number): void {
     const context = cpu.active() as Context;
     const kind = context.kind;
@@ -733,6 +740,7 @@ export class Machine implements SlabHost {
     this.stale = true;
     context.finished = true;
     context.kind = 0;
+    if (context.timerArmed) this.disarm(context);
     const cpu = this.cpus[context.cpu] as Cpu;
     this.checkBalance(context, context.softirq ? "at the end of a softirq" : "at task exit time");
     if (context.softirq) {
@@ -1530,6 +1538,7 @@ export class Machine implements SlabHost {
       address,
       field,
       result: typeof this.result === "number" ? this.result : 0,
+      fatal: this.stopped,
       backtrace: this.functionNames(context),
       writes,
     });
@@ -1551,6 +1560,7 @@ export class Machine implements SlabHost {
       address: 0,
       field: -1,
       result: 0,
+      fatal: false,
       backtrace: [],
       writes: [],
     });

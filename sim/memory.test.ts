@@ -17,10 +17,9 @@ import {
   xchg,
 } from "./primitives.ts";
 import { execute } from "./run.ts";
-import { RandomStrategy } from "./strategies/random.ts";
 import { GuidedStrategy } from "./strategies/replay.ts";
 import { bitAlias, bits, int, long, PLAIN, POINTER, ptr, SIGNED, struct, u8, u16, u32, ulong, when } from "./struct.ts";
-import { Stage, tiny } from "./tinyProgram.ts";
+import { Stage, stepwise, tiny } from "./tinyProgram.ts";
 
 const AT = 64;
 let memory: Memory;
@@ -367,7 +366,7 @@ describe("read-modify-write", () => {
       });
       const seen = new Set<number>();
       for (let seed = 0; seed < 200; seed++) {
-        const { machine } = new Stage(program).toEnd(new RandomStrategy(String(seed)));
+        const { machine } = new Stage(program).toEnd(stepwise(seed));
         seen.add(machine.peek((machine.globals as { words: Ptr }).words, WORDS.unsigned));
       }
       expect([...seen].sort()).toEqual(outcomes);

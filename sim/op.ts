@@ -149,6 +149,7 @@ export interface Request {
   payload: unknown;
 }
 
+/** The registers, of which there is one set: a request is copied before the next can be made. */
 export const request: Request = { kind: 0, ptr: 0, field: -1, value: 0, mode: 0, extra: 0, payload: null };
 
 const pending: IteratorResult<Request, never> = { value: request, done: false } as IteratorYieldResult<Request>;

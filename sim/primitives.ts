@@ -98,13 +98,16 @@ export const xchg = (pointer: Ptr, field: Field, value: number): Kernel<number> 
 export const cmpxchg = (pointer: Ptr, field: Field, expected: number, value: number): Kernel<number> =>
   askWith(ATOMIC, pointer, field.id, value, COMPARE_EXCHANGE, expected, null);
 
+/** Barriers: full, of reads, of writes. */
 export const smp_mb = (): Kernel<void> => ask(BARRIER, 0, -1, 0, MB);
 export const smp_rmb = (): Kernel<void> => ask(BARRIER, 0, -1, 0, RMB);
 export const smp_wmb = (): Kernel<void> => ask(BARRIER, 0, -1, 0, WMB);
 
+/** Takes or releases a spinlock; preemption is off in between. */
 export const spin_lock = (pointer: Ptr, lock: Field): Kernel<void> => ask(SPIN_LOCK, pointer, lock.id, 0, IRQ_AS_IS);
 export const spin_unlock = (pointer: Ptr, lock: Field): Kernel<void> =>
   ask(SPIN_UNLOCK, pointer, lock.id, 0, IRQ_AS_IS);
+/** The same with interrupts off in between. */
 export const spin_lock_irq = (pointer: Ptr, lock: Field): Kernel<void> => ask(SPIN_LOCK, pointer, lock.id, 0, IRQ_OFF);
 export const spin_unlock_irq = (pointer: Ptr, lock: Field): Kernel<void> =>
   ask(SPIN_UNLOCK, pointer, lock.id, 0, IRQ_OFF);
@@ -114,19 +117,24 @@ export const spin_lock_irqsave = (pointer: Ptr, lock: Field): Kernel<number> =>
 export const spin_unlock_irqrestore = (pointer: Ptr, lock: Field, flags: number): Kernel<void> =>
   ask(SPIN_UNLOCK, pointer, lock.id, 0, flags === 0 ? IRQ_OFF : IRQ_KEEP);
 
+/** The reading side of an rwlock. */
 export const read_lock = (pointer: Ptr, lock: Field): Kernel<void> => ask(READ_LOCK, pointer, lock.id, 0, IRQ_AS_IS);
 export const read_unlock = (pointer: Ptr, lock: Field): Kernel<void> =>
   ask(READ_UNLOCK, pointer, lock.id, 0, IRQ_AS_IS);
+/** The writing side of an rwlock, with interrupts off. */
 export const write_lock_irq = (pointer: Ptr, lock: Field): Kernel<void> =>
   ask(WRITE_LOCK, pointer, lock.id, 0, IRQ_OFF);
 export const write_unlock_irq = (pointer: Ptr, lock: Field): Kernel<void> =>
   ask(WRITE_UNLOCK, pointer, lock.id, 0, IRQ_OFF);
 
+/** Nested; no lock involved. */
 export const preempt_disable = (): Kernel<void> => ask(PREEMPT_DISABLE, 0, -1, 0, 0);
 export const preempt_enable = (): Kernel<void> => ask(PREEMPT_ENABLE, 0, -1, 0, 0);
+/** Interrupts of this CPU; not nested. */
 export const local_irq_disable = (): Kernel<void> => ask(IRQ_DISABLE, 0, -1, 0, 0);
 export const local_irq_enable = (): Kernel<void> => ask(IRQ_ENABLE, 0, -1, 0, 0);
 
+/** An RCU read section; nested. */
 export const rcu_read_lock = (): Kernel<void> => ask(RCU_READ_LOCK, 0, -1, 0, 0);
 export const rcu_read_unlock = (): Kernel<void> => ask(RCU_READ_UNLOCK, 0, -1, 0, 0);
 /** One load of a pointer that RCU protects. */

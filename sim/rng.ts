@@ -9,6 +9,7 @@ export interface Rng {
   fraction(): number;
 }
 
+/** The generator for a seed: alea, whose state is small and whose steps are fast. */
 export function makeRng(seed: string): Rng {
   const source = seedrandom.alea(seed);
   return {

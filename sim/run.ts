@@ -63,7 +63,9 @@ export function execute(program: Program, strategy: Strategy, options: RunOption
         cutOff = true;
         break;
       }
-      machine.apply(strategy.pick(machine));
+      const event = strategy.pick(machine);
+      machine.apply(event);
+      for (let left = strategy.burst ?? 0; left > 0 && machine.canRepeat(event); left--) machine.apply(event);
       if (machine.findings.length > seen) {
         seen = machine.findings.length;
         if (until?.(machine.findings) === true) break;

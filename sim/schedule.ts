@@ -6,7 +6,7 @@
  * The letter is the type of the event (s step, c switch, p preempt, i interrupt, q softirq, t timer), the digit the
  * CPU, the number after the colon the context switched to or the value chosen, the number after the star how often.
  */
-import { EVENT_NAMES, eventArgument, eventCpu, eventType, makeEvent } from "./event.ts";
+import { CPUS_MAX, EVENT_NAMES, eventArgument, eventCpu, eventType, makeEvent } from "./event.ts";
 
 const LETTERS = "scpiqt";
 
@@ -35,7 +35,7 @@ export function parseSchedule(text: string): Int32Array {
   for (const word of text.split(/\s+/).filter((w) => w !== "")) {
     const match = /^([a-z])(\d{1,2})(?::(\d{1,6}))?(?:\*(\d{1,7}))?$/.exec(word);
     const type = match === null ? -1 : LETTERS.indexOf(match[1] as string);
-    if (match === null || type < 0 || type >= EVENT_NAMES.length) {
+    if (match === null || type < 0 || type >= EVENT_NAMES.length || Number(match[2]) >= CPUS_MAX) {
       throw new Error(`"${word}" is no part of a schedule`);
     }
     const event = makeEvent(type, Number(match[2]), Number(match[3] ?? 0));

@@ -1,17 +1,19 @@
 /**
  * Shrinking: from a schedule that shows a finding to a shorter one that shows the same.
  *
- * A schedule is cut into stretches of events of one CPU without a preemption or switch in between. Stretches are left
- * out, from large groups down to single ones, then moved together, for as long as the finding stays and the schedule
- * gets simpler: first fewer preemptions, then fewer changes of CPU, then fewer steps. What is tried is always run; the
- * result is the recorded schedule of a real run.
+ * A schedule is read as stretches of steps of one task. Stretches are left out, from large groups down to single ones,
+ * and joined with the task's stretch before or after, for as long as the finding stays and the schedule gets simpler:
+ * first fewer preemptions, then fewer changes of CPU, then fewer steps. What is tried is always run; the result is the
+ * recorded schedule of a real run.
  *
  * Does not prove that the result is minimal.
  */
-import { eventCpu, eventType, PREEMPT, STEP } from "./event.ts";
+import { eventCpu, eventType, PREEMPT } from "./event.ts";
 import { type Finding, findingKey } from "./finding.ts";
 import { execute, type Program } from "./run.ts";
 import { GuidedStrategy } from "./strategies/replay.ts";
+import type { Strategy } from "./strategies/strategy.ts";
+import { type Stretch, type Stretches, StretchRecorder, StretchStrategy } from "./strategies/stretches.ts";
 
 /** How simple a schedule is; smaller is simpler, the first difference decides. */
 export interface Cost {
@@ -53,52 +55,66 @@ export function shrink(program: Program, schedule: Int32Array, finding: Finding,
   const key = findingKey(finding);
   const shows = (findings: readonly Finding[]): boolean => findings.some((found) => findingKey(found) === key);
   let tried = 0;
-  const run = (candidate: ArrayLike<number>): Int32Array | null => {
+  const run = (strategy: Strategy): Candidate | null => {
     tried++;
-    const result = execute(program, new GuidedStrategy(candidate), { until: shows });
-    return shows(result.findings) ? result.schedule : null;
+    const recorder = new StretchRecorder(strategy);
+    const result = execute(program, recorder, { until: shows });
+    if (!shows(result.findings)) return null;
+    return { schedule: result.schedule, cost: costOf(result.schedule), stretches: recorder.stretches() };
   };
 
-  let best = run(schedule) ?? schedule;
-  let cost = costOf(best);
-  const attempt = (candidate: ArrayLike<number>): boolean => {
-    const made = run(candidate);
-    if (made === null) return false;
-    const madeCost = costOf(made);
-    if (!simpler(madeCost, cost)) return false;
+  let best = run(new GuidedStrategy(schedule));
+  if (best === null) return { schedule, cost: costOf(schedule), tried };
+  const attempt = (list: readonly Stretch[]): boolean => {
+    const made = run(new StretchStrategy(list, (best as Candidate).stretches.choices));
+    if (made === null || !simpler(made.cost, (best as Candidate).cost)) return false;
     best = made;
-    cost = madeCost;
     return true;
   };
 
+  attempt(best.stretches.list);
   for (let improved = true; improved && tried < triesMax; ) {
     improved = false;
-    let size = Math.max(1, stretches(best).length >> 1);
-    while (size >= 1 && tried < triesMax) {
-      for (let at = 0; tried < triesMax; ) {
-        const parts = stretches(best);
-        if (at >= parts.length) break;
-        const without = [...parts.slice(0, at), ...parts.slice(at + size)].flat();
-        const later = [...parts.slice(0, at), ...parts.slice(at + size, at + 2 * size), ...parts.slice(at, at + size)];
-        const swapped = [...later, ...parts.slice(at + 2 * size)].flat();
-        if (attempt(without) || attempt(swapped)) improved = true;
+    for (let size = Math.max(1, best.stretches.list.length >> 1); size >= 1; size >>= 1) {
+      for (let at = 0; at < best.stretches.list.length && tried < triesMax; ) {
+        const list = best.stretches.list;
+        const changed =
+          attempt([...list.slice(0, at), ...list.slice(at + size)]) ||
+          (size === 1 && (attempt(joinedBefore(list, at)) || attempt(joinedAfter(list, at))));
+        if (changed) improved = true;
         else at += size;
       }
-      size >>= 1;
     }
   }
-  return { schedule: best, cost, tried };
+  const { schedule: shrunk, cost } = best;
+  return { schedule: shrunk, cost, tried };
 }
 
-/** Cuts a schedule where the CPU changes or the event is not a plain step. */
-function stretches(schedule: Int32Array): number[][] {
-  const parts: number[][] = [];
-  let last = -1;
-  for (const event of schedule) {
-    const previous = parts[parts.length - 1];
-    if (previous !== undefined && eventType(event) === STEP && eventCpu(event) === eventCpu(last)) previous.push(event);
-    else parts.push([event]);
-    last = event;
-  }
-  return parts;
+/** A run that shows the finding. */
+interface Candidate {
+  readonly schedule: Int32Array;
+  readonly cost: Cost;
+  readonly stretches: Stretches;
 }
+
+/** The stretch at `at` moved to right after the one of the same actor before it. */
+function joinedBefore(list: readonly Stretch[], at: number): Stretch[] {
+  const moved = list[at] as Stretch;
+  for (let i = at - 1; i >= 0; i--) {
+    if (!sameActor(list[i] as Stretch, moved)) continue;
+    return [...list.slice(0, i + 1), moved, ...list.slice(i + 1, at), ...list.slice(at + 1)];
+  }
+  return [...list];
+}
+
+/** The stretch at `at` moved to right before the next one of the same actor. */
+function joinedAfter(list: readonly Stretch[], at: number): Stretch[] {
+  const moved = list[at] as Stretch;
+  for (let i = at + 1; i < list.length; i++) {
+    if (!sameActor(list[i] as Stretch, moved)) continue;
+    return [...list.slice(0, at), ...list.slice(at + 1, i), moved, ...list.slice(i)];
+  }
+  return [...list];
+}
+
+const sameActor = (a: Stretch, b: Stretch): boolean => "actor" in a && "actor" in b && a.actor === b.actor;

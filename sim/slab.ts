@@ -15,6 +15,7 @@ import { ARENA, type Memory, PAGE_SHIFT, PAGE_SIZE, SHADOW_FREED, SHADOW_OK, SHA
 import type { Ptr } from "./op.ts";
 import { PLAIN, POINTER, roundUp, SIGNED } from "./struct.ts";
 
+/** What the debug forms fill memory with. @see include/linux/poison.h */
 export const POISON_FREE = 0x6b;
 export const POISON_END = 0xa5;
 export const POISON_INUSE = 0x5a;

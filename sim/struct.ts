@@ -52,6 +52,7 @@ export interface Members {
 }
 
 const scalar = (name: string, size: number, code: number): CScalar => ({ type: "scalar", name, size, code });
+/** C scalars. */
 export const u8 = scalar("unsigned char", 1, PLAIN);
 export const u16 = scalar("unsigned short", 2, PLAIN);
 export const u32 = scalar("unsigned int", 4, PLAIN);

@@ -28,6 +28,7 @@ export function hashText(text: string): number {
   return h >>> 0;
 }
 
+/** The symbol table of a kernel. */
 export class Symbols {
   private readonly byAddress = new Map<number, string>();
   private readonly bases = new Map<string, number>();

@@ -26,9 +26,15 @@ export const tiny = (setup: (machine: Machine) => void, options: TinyOptions = {
   setup,
 });
 
-/** One run under each of `runs` random schedules, seeds "0" and up. */
+/** `random`, deciding anew at every step, however long the stretches are that it would take by itself. */
+export function stepwise(seed: number | string): Strategy {
+  const random = new RandomStrategy(String(seed));
+  return { name: "stepwise", pick: (machine) => random.pick(machine) };
+}
+
+/** One run under each of `runs` random schedules, seeds 0 and up. */
 export const randomRuns = (program: Program, runs: number): RunResult[] =>
-  Array.from({ length: runs }, (_, seed) => execute(program, new RandomStrategy(String(seed))));
+  Array.from({ length: runs }, (_, seed) => execute(program, stepwise(seed)));
 
 /** The findings of {@link randomRuns}, of all runs together. */
 export const randomFindings = (program: Program, runs: number): Finding[] =>

@@ -1,6 +1,5 @@
 /** `replay`: a saved run again, step for step. */
 import { interleaving } from "../../reports/columns.ts";
-import { findingText } from "../../reports/findingText.ts";
 import { BadParameter } from "../../scenarios/parameters.ts";
 import type { Finding } from "../../sim/finding.ts";
 import type { RunResult } from "../../sim/run.ts";
@@ -12,6 +11,7 @@ import { rows } from "../hunter.ts";
 import type { Io } from "../io.ts";
 import { givenOf, type Subject, subjectOf } from "../options.ts";
 import { findingJson, printJson, resultJson } from "../output/json.ts";
+import { kernelText } from "../output/kernelText.ts";
 import { block, headline, size } from "../output/text.ts";
 import { type Repro, readRepro, scheduleOf } from "../reproFile.ts";
 import { describeTool, TOOL } from "../tool.ts";
@@ -30,7 +30,7 @@ export function replayCommand(io: Io, path: string, options: ReplayCommandOption
   const schedule = scheduleOf(repro, path);
   const run = replay(subject, repro, schedule, path);
   const finding = checkSame(run, repro, schedule, path);
-  const text = findingText(finding, subject.parameters.config);
+  const text = kernelText(finding, subject.program);
   const history = historyOf(io, run, options);
   if (options.json === true) {
     const outcome = {

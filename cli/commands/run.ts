@@ -1,6 +1,5 @@
 /** `run`: one run, whose schedule the seed decides. */
 import { interleaving } from "../../reports/columns.ts";
-import { findingText } from "../../reports/findingText.ts";
 import { type Finding, findingKey } from "../../sim/finding.ts";
 import { makeStrategy, type StrategyName } from "../../sim/hunt.ts";
 import { execute, type RunResult } from "../../sim/run.ts";
@@ -9,6 +8,7 @@ import { EXIT_CLEAN, EXIT_FINDING } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type ParameterOptions, type Subject, subjectOf } from "../options.ts";
 import { type FindingJson, findingJson, printJson, resultJson } from "../output/json.ts";
+import { kernelText } from "../output/kernelText.ts";
 import { block, commandLine, count, cutOffNote, headline } from "../output/text.ts";
 import { parseRunSeed } from "../seed.ts";
 
@@ -55,13 +55,13 @@ function distinct(findings: readonly Finding[]): Finding[] {
   return [...byKey.values()];
 }
 
-const toJson = ({ parameters }: Subject, run: RunResult, finding: Finding, seed: string): FindingJson =>
+const toJson = (subject: Subject, run: RunResult, finding: Finding, seed: string): FindingJson =>
   findingJson(finding, {
     count: 1,
     seed,
     schedule: formatSchedule(run.schedule.subarray(0, finding.step + 1)),
     repro: null,
-    text: findingText(finding, parameters.config),
+    text: kernelText(finding, subject.program),
   });
 
 function describe(
@@ -73,7 +73,7 @@ function describe(
 ): string {
   const { scenario, parameters } = subject;
   const found = findings.map(
-    (finding) => `${headline(finding, `seed ${seed}`)}\n${block(findingText(finding, parameters.config))}\n`,
+    (finding) => `${headline(finding, `seed ${seed}`)}\n${block(kernelText(finding, subject.program))}\n`,
   );
   const again = commandLine("run", scenario.name, parameters, "--seed", seed, "--strategy", strategy);
   const time = `${(run.time / 1000).toFixed(1)} us of virtual time`;

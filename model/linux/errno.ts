@@ -1,6 +1,7 @@
 /** Error numbers, and pointers that carry them. @see include/linux/err.h */
 import type { Ptr } from "../../sim/index.ts";
 
+/** Error numbers, as the kernel counts them. */
 export const EPERM = 1;
 export const ENOENT = 2;
 export const ESRCH = 3;

@@ -1,7 +1,8 @@
 /**
  * `execve`.
  *
- * DEPARTS: no images, credentials or files: of the steps of an exec those that other tasks can see.
+ * DEPARTS: no images, credentials or files: of the steps of an exec those that other tasks can see. Without credentials
+ * there is no tracehook_unsafe_exec, which walks the attached engines under task_lock. Signal handlers are not reset.
  *
  * @see fs/exec.c of 2.6.27: do_execve, flush_old_exec, de_thread
  */
@@ -11,7 +12,6 @@ import {
   kernel,
   load,
   type Ptr,
-  ref,
   schedule,
   spin_lock,
   spin_unlock,
@@ -22,9 +22,8 @@ import {
 import { EAGAIN } from "./errno.ts";
 import { release_task } from "./exit.ts";
 import { tasklist } from "./globals.ts";
-import { list_add_tail, list_del_init } from "./list.ts";
 import { __set_current_state, EXIT_DEAD, TASK_UNINTERRUPTIBLE, thread_group_empty } from "./sched.ts";
-import { lock_siglock_irq, SIGCHLD, SIGNAL_GROUP_EXIT, unlock_siglock_irq, zap_other_threads } from "./signal.ts";
+import { lock_siglock_irq, SIGCHLD, signal_group_exit, unlock_siglock_irq, zap_other_threads } from "./signal.ts";
 import { PID, SIGNAL, TASK } from "./structs.ts";
 import { tracehook_report_exec } from "./tracehook.ts";
 
@@ -34,10 +33,7 @@ const de_thread = kernel(function* de_thread(task: Ptr) {
   const signal = yield* load(task, TASK.signal);
   const leader = yield* load(task, TASK.group_leader);
   yield* lock_siglock_irq(task);
-  if (
-    ((yield* load(signal, SIGNAL.flags)) & SIGNAL_GROUP_EXIT) !== 0 ||
-    (yield* load(signal, SIGNAL.group_exit_task)) !== 0
-  ) {
+  if (yield* signal_group_exit(signal)) {
     yield* unlock_siglock_irq(task);
     return -EAGAIN;
   }
@@ -59,7 +55,10 @@ const de_thread = kernel(function* de_thread(task: Ptr) {
   return 0;
 });
 
-/** The exec'ing thread waits for the old leader to die and takes its pid and its place among the children. */
+/**
+ * The exec'ing thread waits for the old leader to die and takes its pid. DEPARTS: its own pid goes to the leader; the
+ * kernel gives that up at once, and a look-up by it would find nobody.
+ */
 function* take_over(task: Ptr, leader: Ptr, signal: Ptr) {
   yield* store(signal, SIGNAL.notify_count, -1);
   for (;;) {
@@ -76,9 +75,6 @@ function* take_over(task: Ptr, leader: Ptr, signal: Ptr) {
   yield* store(leader, TASK.thread_pid, ownPid);
   yield* store(leaderPid, PID.task, task);
   yield* store(ownPid, PID.task, leader);
-  const parent = yield* load(leader, TASK.real_parent);
-  yield* list_del_init(ref(leader, TASK.sibling));
-  yield* list_add_tail(ref(task, TASK.sibling), ref(parent, TASK.children));
   yield* store(task, TASK.group_leader, task);
   yield* store(leader, TASK.group_leader, task);
   yield* store(task, TASK.exit_signal, SIGCHLD);

@@ -2,6 +2,8 @@
  * Dying, being reaped, and waiting for those who died.
  *
  * DEPARTS: no memory, files, timers or process groups: of the steps of do_exit only those that others can see.
+ * DEPARTS: no SA_NOCLDWAIT. A task leaves its thread group with its own link reset, not kept for RCU readers; and its
+ * private signals and TIF_SIGPENDING stay as they are, as it never looks at them again.
  *
  * @see kernel/exit.c of 2.6.27
  */
@@ -56,11 +58,12 @@ import {
   CLD_STOPPED,
   do_notify_parent_cldstop,
   lock_siglock_irq,
+  recalc_sigpending_and_wake,
   SIG_IGN,
   SIGCHLD,
-  SIGNAL_GROUP_EXIT,
   SIGNAL_STOP_STOPPED,
   send_signal,
+  signal_group_exit,
   unlock_siglock_irq,
 } from "./signal.ts";
 import { k_sigaction, PID, SIGHAND, SIGNAL, TASK } from "./structs.ts";
@@ -148,7 +151,7 @@ export const release_task = kernel(function* release_task(first: Ptr) {
 /** From here on the task takes no more signals. */
 const exit_signals = kernel(function* exit_signals(task: Ptr) {
   const signal = yield* load(task, TASK.signal);
-  if ((yield* thread_group_empty(task)) || ((yield* load(signal, SIGNAL.flags)) & SIGNAL_GROUP_EXIT) !== 0) {
+  if ((yield* thread_group_empty(task)) || (yield* signal_group_exit(signal))) {
     yield* set_bits(task, TASK.flags, PF_EXITING);
     return;
   }
@@ -156,6 +159,11 @@ const exit_signals = kernel(function* exit_signals(task: Ptr) {
   yield* set_bits(task, TASK.flags, PF_EXITING);
   let stopped = false;
   if (yield* signal_pending(task)) {
+    // A signal for the group may have been left to this thread.
+    for (let t = yield* next_thread(task); t !== task; t = yield* next_thread(t)) {
+      if ((yield* signal_pending(t)) || ((yield* load(t, TASK.flags)) & PF_EXITING) !== 0) continue;
+      yield* recalc_sigpending_and_wake(t);
+    }
     if ((yield* load(signal, SIGNAL.group_stop_count)) > 0 && (yield* add(signal, SIGNAL.group_stop_count, -1)) === 0) {
       yield* store(signal, SIGNAL.flags, SIGNAL_STOP_STOPPED);
       stopped = true;
@@ -173,9 +181,11 @@ const exit_signals = kernel(function* exit_signals(task: Ptr) {
 const forget_original_parent = kernel(function* forget_original_parent(father: Ptr) {
   yield* write_lock_irq(...tasklist());
   let reaper = globals().child_reaper;
+  let sameGroup = false;
   for (let t = yield* next_thread(father); t !== father; t = yield* next_thread(t)) {
     if (((yield* load(t, TASK.flags)) & PF_EXITING) === 0) {
       reaper = t;
+      sameGroup = true;
       break;
     }
   }
@@ -186,8 +196,9 @@ const forget_original_parent = kernel(function* forget_original_parent(father: P
     yield* store(child, TASK.parent, reaper);
     yield* list_del_init(at);
     yield* list_add_tail(at, ref(reaper, TASK.children));
-    // A zombie's new parent has to hear of it.
+    // A zombie's new parent has to hear of it, unless it is the old one's thread.
     if (
+      !sameGroup &&
       (yield* load(child, TASK.exit_state)) === EXIT_ZOMBIE &&
       (yield* load(child, TASK.exit_signal)) !== -1 &&
       (yield* thread_group_empty(child))
@@ -255,7 +266,8 @@ function* eligible(p: Ptr) {
 }
 
 /**
- * `wait4(-1, ...)`: waits for a child to die and reaps it.
+ * `wait4(-1, ...)`: waits for a child to die and reaps it. DEPARTS: the children of the calling thread only, as with
+ * __WNOTHREAD. Threads are on the list of children too, but never zombies, and never there without their leader.
  *
  * @returns its pid, -ECHILD without children, -ERESTARTSYS when a signal comes first.
  */

@@ -23,13 +23,14 @@ import {
   write_lock_irq,
   write_unlock_irq,
 } from "../../sim/index.ts";
+import { ret_to_user } from "./entry.ts";
 import { ERESTARTNOINTR } from "./errno.ts";
 import { globals, tasklist } from "./globals.ts";
 import { INIT_LIST_HEAD, list_add_tail } from "./list.ts";
 import { PF_FORKNOEXEC, PF_STARTING, signal_pending } from "./sched.ts";
-import { recalc_sigpending, SIGCHLD } from "./signal.ts";
+import { actionOf, recalc_sigpending, SIGCHLD } from "./signal.ts";
 import { spin_lock_init } from "./spinlock.ts";
-import { PID, SIGHAND, SIGNAL, TASK, wait_queue_head_t } from "./structs.ts";
+import { k_sigaction, PID, SIGHAND, SIGNAL, TASK, wait_queue_head_t } from "./structs.ts";
 import { tracehook_finish_clone, tracehook_report_clone } from "./tracehook.ts";
 
 /** The new task is a thread of its creator's group. Here it implies CLONE_SIGHAND and CLONE_VM, as it must. */
@@ -39,6 +40,10 @@ function* init_waitqueue_head(queue: Ptr) {
   yield* spin_lock_init(ref(queue, wait_queue_head_t.fields.lock));
   yield* INIT_LIST_HEAD(ref(queue, wait_queue_head_t.fields.task_list));
 }
+
+const ACTION = k_sigaction.fields;
+/** Highest number of the signals that the model handles: those that fit in one word of a set. */
+const SIGNALS = 31;
 
 const copy_signal = kernel(function* copy_signal() {
   const signal = yield* kmem_cache_zalloc(globals().signal_cachep);
@@ -52,6 +57,11 @@ const copy_sighand = kernel(function* copy_sighand() {
   // The siglock is set up by the cache's constructor: lock_task_sighand may still be after a former user's.
   const sighand = yield* kmem_cache_alloc(globals().sighand_cachep);
   yield* store(sighand, SIGHAND.count.counter, 1);
+  const own = yield* load(current(), TASK.sighand);
+  for (let sig = 1; sig <= SIGNALS; sig++) {
+    yield* store(actionOf(sighand, sig), ACTION.sa_handler, yield* load(actionOf(own, sig), ACTION.sa_handler));
+    yield* store(actionOf(sighand, sig), ACTION.sa_flags, yield* load(actionOf(own, sig), ACTION.sa_flags));
+  }
   return sighand;
 });
 
@@ -76,6 +86,12 @@ const dup_task_struct = kernel(function* dup_task_struct() {
   yield* INIT_LIST_HEAD(ref(child, TASK.sibling));
   yield* INIT_LIST_HEAD(ref(child, TASK.thread_group));
   return child;
+});
+
+/** Where a new task begins: with the work that came up before it first ran. */
+const ret_from_fork = kernel(function* ret_from_fork(main: KernelFunction<[], void>) {
+  yield* ret_to_user();
+  yield* main();
 });
 
 /**
@@ -122,9 +138,9 @@ export const do_fork = kernel(function* do_fork(cloneFlags: number, comm: string
   yield* store(child, TASK.group_leader, thread ? leader : child);
   yield* store(child, TASK.tgid, thread ? yield* load(leader, TASK.pid) : nr);
   if (thread) yield* list_add_tail(ref(child, TASK.thread_group), ref(leader, TASK.thread_group));
-  else yield* list_add_tail(ref(child, TASK.sibling), ref(parent, TASK.children));
+  yield* list_add_tail(ref(child, TASK.sibling), ref(parent, TASK.children));
   yield* tracehook_finish_clone(child);
-  yield* spawn(child, { comm, pid: nr, sleeping: true }, main);
+  yield* spawn(child, { comm, pid: nr, sleeping: true }, ret_from_fork, main);
   yield* store(child, TASK.stack, globals().threadInfo(child));
   yield* spin_unlock_irq(own, SIGHAND.siglock);
   yield* write_unlock_irq(...tasklist());

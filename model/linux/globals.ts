@@ -16,11 +16,14 @@ export interface KernelGlobals {
   nextPid: number;
   /** The machine's object at an address: how a function-pointer table is called through. */
   objectOf(address: Ptr): unknown;
+  /** `task_curr`: whether a task has a CPU just now. */
+  task_curr(task: Ptr): boolean;
   /** Where the machine keeps a task's thread_info. */
   threadInfo(task: Ptr): Ptr;
   readonly utrace: UtraceGlobals;
 }
 
+/** The global variables of the kernel that is running. */
 export const globals = globalsOf<KernelGlobals>();
 
 /** The field that `tasklist_lock` is, for the lock primitives: `read_lock(...tasklist())`. */

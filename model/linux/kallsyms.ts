@@ -6,6 +6,7 @@
  */
 import type { KnownSymbols } from "../../sim/symbols.ts";
 
+/** What the reports print of each: `symbol+offset/size`. */
 export const KNOWN_SYMBOLS: KnownSymbols = {
   utrace_stop: { address: 0x8025e2f0 | 0, size: 0x120, sites: { "load:utrace->stopped": 0x9b } },
   finish_resume_report: { address: 0x8025e410 | 0, size: 0xd0, sites: { utrace_stop: 0xa0 } },

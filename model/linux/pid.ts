@@ -23,14 +23,17 @@ export const get_pid_task = kernel(function* get_pid_task(pid: Ptr) {
   return task;
 });
 
+/** Takes a reference. */
 export const get_pid = (pid: Ptr) => atomic_add_return(pid, PID.count.counter, 1);
 
+/** Drops a reference; the last one frees the `struct pid`. */
 export const put_pid = kernel(function* put_pid(pid: Ptr) {
   if ((yield* atomic_add_return(pid, PID.count.counter, -1)) === 0) {
     yield* kmem_cache_free(globals().pid_cachep, pid);
   }
 });
 
+/** The callback of {@link free_pid}. */
 export const delayed_put_pid = kernel(function* delayed_put_pid(rhead: Ptr) {
   yield* put_pid(container_of(rhead, PID.rcu));
 });

@@ -24,6 +24,7 @@ import { thread_info } from "../../sim/kernelStructs.ts";
 import { globals } from "./globals.ts";
 import { sighand_struct, TASK } from "./structs.ts";
 
+/** `task->state`, and from EXIT_ZOMBIE on `task->exit_state`. */
 export const TASK_RUNNING = 0;
 export const TASK_INTERRUPTIBLE = 1;
 export const TASK_UNINTERRUPTIBLE = 2;
@@ -38,12 +39,14 @@ export const EXIT_DEAD = 32;
 /** Mask of `wake_up_process`. */
 export const TASK_ALL = TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE | __TASK_STOPPED | __TASK_TRACED;
 
+/** `task->flags`. */
 export const PF_STARTING = 0x2;
 export const PF_EXITING = 0x4;
 export const PF_FORKNOEXEC = 0x40;
 export const PF_SIGNALED = 0x400;
 export const PF_KTHREAD = 0x200000;
 
+/** Flags of `thread_info`, here as masks. */
 export const TIF_SYSCALL_TRACE = 1 << 0;
 export const TIF_NOTIFY_RESUME = 1 << 1;
 export const TIF_SIGPENDING = 1 << 2;
@@ -91,6 +94,7 @@ export const signal_pending = (task: Ptr): Kernel<boolean> => test_tsk_thread_fl
 /** `__set_current_state`: a plain store. */
 export const __set_current_state = (state: number): Kernel<void> => store(current(), TASK.state, state);
 
+/** Wakes the task whatever it sleeps in. */
 export const wake_up_process = (task: Ptr): Kernel<number> => wake_up_state(task, TASK_ALL);
 
 /** `task_is_stopped(task)`. */
@@ -114,8 +118,10 @@ export const schedule_timeout_interruptible = kernel(function* schedule_timeout_
   yield* mod_timer(0);
 });
 
+/** Takes a reference. */
 export const get_task_struct = (task: Ptr): Kernel<number> => atomic_add_return(task, TASK.usage.counter, 1);
 
+/** Frees a task struct whose last reference is gone. */
 export const __put_task_struct = kernel(function* __put_task_struct(task: Ptr) {
   yield* kmem_cache_free(globals().task_struct_cachep, task);
 });
@@ -125,6 +131,7 @@ export function* put_task_struct(task: Ptr) {
   if ((yield* atomic_add_return(task, TASK.usage.counter, -1)) === 0) yield* __put_task_struct(task);
 }
 
+/** The callback of {@link call_rcu_put_task_struct}. */
 export const delayed_put_task_struct = kernel(function* delayed_put_task_struct(rhead: Ptr) {
   yield* put_task_struct(container_of(rhead, TASK.rcu));
 });
@@ -132,6 +139,7 @@ export const delayed_put_task_struct = kernel(function* delayed_put_task_struct(
 /** The reference that `release_task` drops, once RCU lookups of the task are over. */
 export const call_rcu_put_task_struct = (task: Ptr): Kernel<void> => call_rcu(task, TASK.rcu, delayed_put_task_struct);
 
+/** `task_lock(task)` as the lock primitives take it: `spin_lock(...task_lock(task))`. */
 export const task_lock = (task: Ptr): [Ptr, typeof TASK.alloc_lock] => [task, TASK.alloc_lock];
 
 /** `next_thread(task)`. */

@@ -2,6 +2,8 @@
  * Signals: sending, waking, dequeuing, group stop, delivery.
  *
  * DEPARTS: a pending signal is its bit in the set; there are no sigqueue entries, so a siginfo is the signal number.
+ * DEPARTS: curr_target starts as NULL, which stands for the task that was signalled; real_blocked counts only where a
+ * signal is fatal. do_tkill finds its task by lock_task_sighand; the kernel holds tasklist_lock.
  * DEPARTS: no coredump is written, and no job control by terminal: an orphaned process group never occurs.
  *
  * @see kernel/signal.c of 2.6.27
@@ -32,7 +34,7 @@ import {
 } from "../../sim/index.ts";
 import { ESRCH } from "./errno.ts";
 import { do_exit } from "./exit.ts";
-import { tasklist } from "./globals.ts";
+import { globals, tasklist } from "./globals.ts";
 import {
   __set_current_state,
   __TASK_STOPPED,
@@ -47,6 +49,7 @@ import {
   TASK_STOPPED,
   TASK_WAKEKILL,
   TIF_SIGPENDING,
+  task_is_stopped_or_traced,
 } from "./sched.ts";
 import { k_sigaction, PID, SIGHAND, SIGNAL, TASK } from "./structs.ts";
 import {
@@ -58,6 +61,7 @@ import {
 } from "./tracehook.ts";
 import { __wake_up } from "./wait.ts";
 
+/** Signals. */
 export const SIGHUP = 1;
 export const SIGINT = 2;
 export const SIGQUIT = 3;
@@ -71,11 +75,13 @@ export const SIGCONT = 18;
 export const SIGSTOP = 19;
 export const SIGTSTP = 20;
 
+/** `sa_handler` and `sa_flags`. */
 export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 export const SA_ONESHOT = 0x80000000;
 export const SA_NOCLDSTOP = 1;
 
+/** `signal->flags`. */
 export const SIGNAL_STOP_STOPPED = 0x1;
 export const SIGNAL_STOP_DEQUEUED = 0x2;
 export const SIGNAL_STOP_CONTINUED = 0x4;
@@ -84,6 +90,7 @@ export const SIGNAL_CLD_STOPPED = 0x10;
 export const SIGNAL_CLD_CONTINUED = 0x20;
 const SIGNAL_CLD_MASK = SIGNAL_CLD_STOPPED | SIGNAL_CLD_CONTINUED;
 
+/** `si_code` of SIGCHLD. */
 export const CLD_STOPPED = 5;
 export const CLD_CONTINUED = 6;
 
@@ -168,6 +175,11 @@ const recalc_sigpending_tsk = kernel(function* recalc_sigpending_tsk(t: Ptr) {
   return false;
 });
 
+/** For a thread that may have to take over a signal that another was to take. Under the siglock. */
+export function* recalc_sigpending_and_wake(t: Ptr) {
+  if (yield* recalc_sigpending_tsk(t)) yield* signal_wake_up(t, false);
+}
+
 /** Recomputes TIF_SIGPENDING of the running task. Under its siglock. */
 export const recalc_sigpending = kernel(function* recalc_sigpending() {
   if (yield* tracehook_force_sigpending()) yield* set_tsk_thread_flag(current(), TIF_SIGPENDING);
@@ -238,9 +250,8 @@ function* wants_signal(sig: number, p: Ptr) {
   if (((yield* load(p, TASK.blocked)) & sigmask(sig)) !== 0) return false;
   if (((yield* load(p, TASK.flags)) & PF_EXITING) !== 0) return false;
   if (sig === SIGKILL) return true;
-  const state = yield* load(p, TASK.state);
-  if ((state & (__TASK_STOPPED | __TASK_TRACED)) !== 0) return false;
-  return state === 0 || !(yield* signal_pending(p));
+  if (yield* task_is_stopped_or_traced(p)) return false;
+  return globals().task_curr(p) || !(yield* signal_pending(p));
 }
 
 const complete_signal = kernel(function* complete_signal(sig: number, p: Ptr, group: boolean) {
@@ -365,6 +376,12 @@ const finish_stop = kernel(function* finish_stop(lastToStop: boolean) {
   yield* store(current(), TASK.exit_code, 0);
 });
 
+/** `signal_group_exit`: the group is dying, or an exec is killing all threads but its own. */
+export function* signal_group_exit(signal: Ptr) {
+  if (((yield* load(signal, SIGNAL.flags)) & SIGNAL_GROUP_EXIT) !== 0) return true;
+  return (yield* load(signal, SIGNAL.group_exit_task)) !== 0;
+}
+
 /** Joins or starts a group stop. Siglock held on entry, dropped if it stopped (result true). */
 const do_signal_stop = kernel(function* do_signal_stop(signr: number) {
   const task = current();
@@ -372,8 +389,8 @@ const do_signal_stop = kernel(function* do_signal_stop(signr: number) {
   let left: number;
   if ((yield* load(signal, SIGNAL.group_stop_count)) > 0) left = yield* add(signal, SIGNAL.group_stop_count, -1);
   else {
-    const flags = yield* load(signal, SIGNAL.flags);
-    if ((flags & SIGNAL_STOP_DEQUEUED) === 0 || (flags & SIGNAL_GROUP_EXIT) !== 0) return false;
+    if (((yield* load(signal, SIGNAL.flags)) & SIGNAL_STOP_DEQUEUED) === 0) return false;
+    if (yield* signal_group_exit(signal)) return false;
     yield* store(signal, SIGNAL.group_exit_code, signr);
     left = 0;
     for (let t = yield* next_thread(task); t !== task; t = yield* next_thread(t)) {
@@ -408,11 +425,11 @@ export const do_group_exit = kernel(function* do_group_exit(exitCode: number) {
   const task = current();
   const signal = yield* load(task, TASK.signal);
   let code = exitCode;
-  if (((yield* load(signal, SIGNAL.flags)) & SIGNAL_GROUP_EXIT) !== 0) {
+  if (yield* signal_group_exit(signal)) {
     code = yield* load(signal, SIGNAL.group_exit_code);
   } else if ((yield* next_thread(task)) !== task) {
     yield* lock_siglock_irq(task);
-    if (((yield* load(signal, SIGNAL.flags)) & SIGNAL_GROUP_EXIT) !== 0) {
+    if (yield* signal_group_exit(signal)) {
       code = yield* load(signal, SIGNAL.group_exit_code);
     } else {
       yield* store(signal, SIGNAL.group_exit_code, code);
@@ -473,6 +490,11 @@ export const get_signal_to_deliver = kernel(function* get_signal_to_deliver(info
       }
       if (sig_kernel_ignore(signr)) continue;
       if (sig_kernel_stop(signr)) {
+        if (signr !== SIGSTOP) {
+          // The kernel looks for an orphaned process group here, and signals can come in the meantime.
+          yield* unlock_siglock_irq(task);
+          yield* lock_siglock_irq(task);
+        }
         if (yield* do_signal_stop(info.si_signo)) continue relock;
         continue;
       }

@@ -10,10 +10,12 @@ import { array, int, long, ptr, struct, u8, u32, ulong } from "../../sim/struct.
 /** A queue of pending signals. Only the set is kept: see DEPARTS in signal.ts. */
 export const sigpending = struct("sigpending", { list: list_head, signal: ulong });
 
+/** A wait queue. */
 export const wait_queue_head_t = struct("wait_queue_head_t", { lock: spinlock_t, task_list: list_head });
 /** An entry on the stack of the task that waits. */
 export const wait_queue_t = struct("wait_queue_t", { flags: u32, private: ptr, func: ptr, task_list: list_head });
 
+/** What a signal does: part of {@link sighand_struct}. */
 export const k_sigaction = struct("k_sigaction", {
   sa_handler: ptr,
   sa_flags: ulong,
@@ -21,8 +23,10 @@ export const k_sigaction = struct("k_sigaction", {
   sa_mask: ulong,
 });
 
+/** A process identifier: outlives its task. */
 export const pid = struct("pid", { count: atomic_t, level: u32, task: ptr, nr: int, rcu: rcu_head });
 
+/** Signal handlers, and the siglock. Shared by the threads of a process. */
 export const sighand_struct = struct("sighand_struct", {
   count: atomic_t,
   action: array(k_sigaction, 64),
@@ -30,6 +34,7 @@ export const sighand_struct = struct("sighand_struct", {
   signalfd_wqh: wait_queue_head_t,
 });
 
+/** What the threads of a process share besides handlers. */
 export const signal_struct = struct("signal_struct", {
   count: atomic_t,
   live: atomic_t,
@@ -45,6 +50,7 @@ export const signal_struct = struct("signal_struct", {
   filler: array(u8, 656),
 });
 
+/** A task. */
 export const task_struct = struct("task_struct", {
   state: long,
   stack: ptr,
@@ -107,6 +113,7 @@ export const task_struct = struct("task_struct", {
 /** Locks and lists that are variables of the kernel itself. */
 export const kernel_statics = struct("kernel", { tasklist_lock: rwlock_t });
 
+/** Fields, for short. */
 export const TASK = task_struct.fields;
 export const SIGNAL = signal_struct.fields;
 export const SIGHAND = sighand_struct.fields;

@@ -40,14 +40,17 @@ export function* tracehook_report_syscall_entry() {
   return yield* utrace_report_syscall_entry();
 }
 
+/** System call exit. */
 export function* tracehook_report_syscall_exit() {
   if (yield* flagged(current(), UTRACE_EVENT.SYSCALL_EXIT)) yield* utrace_report_syscall_exit();
 }
 
+/** After the new image is in place. */
 export function* tracehook_report_exec() {
   if (yield* flagged(current(), UTRACE_EVENT.EXEC)) yield* utrace_report_exec();
 }
 
+/** First thing in `do_exit`; gives the exit code, which engines may change. */
 export function* tracehook_report_exit(exitCode: number) {
   if (yield* flagged(current(), UTRACE_EVENT.EXIT)) return yield* utrace_report_exit(exitCode);
   return exitCode;
@@ -59,10 +62,12 @@ export function* tracehook_finish_clone(child: Ptr) {
   yield* store(child, TASK.utrace, 0);
 }
 
+/** In the creator, before the child first runs. */
 export function* tracehook_report_clone(cloneFlags: number, child: Ptr) {
   if (yield* flagged(current(), UTRACE_EVENT.CLONE)) yield* utrace_report_clone(cloneFlags, child);
 }
 
+/** First thing in `release_task`, without locks. */
 export function* tracehook_prepare_release_task(task: Ptr) {
   // Pairs with the barrier in utrace_first_engine: EXIT_DEAD was stored before.
   yield* smp_mb();
@@ -79,6 +84,7 @@ export function* tracehook_finish_release_task(task: Ptr) {
   yield* BUG_ON(utrace !== 0, "task->utrace != NULL", "include/linux/tracehook.h:396");
 }
 
+/** A signal handler's frame was set up. */
 export function* tracehook_signal_handler(stepping: boolean) {
   if ((yield* load(current(), TASK.utrace_flags)) !== 0) yield* utrace_signal_handler(current(), stepping);
 }
@@ -122,12 +128,14 @@ export function* tracehook_notify_death(task: Ptr) {
   return { signal, deathCookie };
 }
 
+/** Last thing before a dead task may be reaped, without locks. */
 export function* tracehook_report_death(task: Ptr, signal: number, deathCookie: Ptr, groupDead: boolean) {
   // Pairs with the tasklist_lock in utrace_set_events: exit_state was stored before.
   yield* smp_mb();
   if (yield* flagged(task, UTRACE_EVENT_DEATH_EVENTS)) yield* utrace_report_death(task, deathCookie, groupDead, signal);
 }
 
+/** TIF_NOTIFY_RESUME was set: on the way to user mode. */
 export function* tracehook_notify_resume() {
   if ((yield* load(current(), TASK.utrace_flags)) !== 0) yield* utrace_resume(current());
 }

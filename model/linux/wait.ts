@@ -30,6 +30,7 @@ export function* DECLARE_WAITQUEUE(task: Ptr) {
 /** Ends the life of a {@link DECLARE_WAITQUEUE}. */
 export const endWait = (): void => stackPop(ENTRY_SIZE);
 
+/** Queues an entry. */
 export const add_wait_queue = kernel(function* add_wait_queue(owner: Ptr, queue: Field, entry: Ptr) {
   const head = ref(owner, queue);
   const flags = yield* spin_lock_irqsave(head, HEAD.lock);
@@ -37,6 +38,7 @@ export const add_wait_queue = kernel(function* add_wait_queue(owner: Ptr, queue:
   yield* spin_unlock_irqrestore(head, HEAD.lock, flags);
 });
 
+/** Takes an entry off its queue, if it is on one. */
 export const remove_wait_queue = kernel(function* remove_wait_queue(owner: Ptr, queue: Field, entry: Ptr) {
   const head = ref(owner, queue);
   const flags = yield* spin_lock_irqsave(head, HEAD.lock);

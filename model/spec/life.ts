@@ -2,7 +2,7 @@
  * What utrace promises about lives: of each struct utrace, and of each engine.
  *
  *     struct utrace   absent -> live -> dying -> absent
- *                     installed in task->utrace; given up by whoever took the pointer away; freed
+ *                     installed in task->utrace; taken out of it by whoever frees it then; freed
  *     engine          absent -> attached -> detached -> absent
  *                     on a list of a live struct; off all lists; freed with its last reference
  *
@@ -32,6 +32,7 @@ export interface LifeState {
   readonly engines: Readonly<Record<number, { readonly phase: "attached" | "detached" }>>;
 }
 
+/** Nothing has lived yet. */
 export const EMPTY_WORLD: LifeState = { structs: {}, engines: {} };
 
 /** A transition that the specification does not have. */
@@ -74,12 +75,12 @@ function applyTo(draft: Draft<LifeState>, event: LifeEvent): void {
       break;
     case "struct-dying": {
       const struct = draft.structs[event.utrace];
-      demand(struct !== undefined && struct.phase === "live", "a struct is given up exactly once, while it lives");
+      demand(struct !== undefined && struct.phase === "live", "a struct is taken from its task exactly once, while it lives");
       if (struct !== undefined) struct.phase = "dying";
       break;
     }
     case "struct-freed":
-      demand(draft.structs[event.utrace]?.phase === "dying", "only a struct that was given up is freed");
+      demand(draft.structs[event.utrace]?.phase === "dying", "only a struct that was taken from its task is freed");
       delete draft.structs[event.utrace];
       break;
     case "engine-attached":

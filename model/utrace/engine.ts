@@ -135,10 +135,12 @@ export function* alloc_engine(): Inline<Ptr> {
   const engine = yield* kmem_cache_alloc(utraceGlobals().utrace_engine_cachep);
   if (engine === 0) return 0;
   yield* store(engine, ENGINE.flags, 0);
+  // DEPARTS: kref_set ends with a full barrier, which nothing relies on: the engine is not visible yet.
   yield* store(engine, ENGINE.kref.refcount, 2);
   return engine;
 }
 
+/** Gives an engine that was never attached, or is no longer referred to, back to its cache. */
 export const free_engine = (engine: Ptr): Kernel<void> => kmem_cache_free(utraceGlobals().utrace_engine_cachep, engine);
 
 /** Frees an engine whose last reference is gone; it must be off every list. No grace period. */
@@ -150,8 +152,10 @@ export const __utrace_engine_release = kernel(function* __utrace_engine_release(
   yield* free_engine(engine);
 });
 
+/** Takes a reference. */
 export const utrace_engine_get = (engine: Ptr): Kernel<number> => atomic_add_return(engine, ENGINE.kref.refcount, 1);
 
+/** Drops a reference; the last one frees the engine. */
 export function* utrace_engine_put(engine: Ptr): Inline<void> {
   if ((yield* atomic_add_return(engine, ENGINE.kref.refcount, -1)) === 0) {
     yield* __utrace_engine_release(ref(engine, ENGINE.kref));
@@ -188,6 +192,7 @@ export function* mark_engine_detached(engine: Ptr): Inline<void> {
   yield* store(engine, ENGINE.flags, UTRACE_EVENT.QUIESCE);
 }
 
+/** ENGINE_STOP: whether the engine keeps its task stopped. */
 export const mark_engine_wants_stop = (engine: Ptr): Kernel<number> => set_bits(engine, ENGINE.flags, ENGINE_STOP);
 export const clear_engine_wants_stop = (engine: Ptr): Kernel<number> => clear_bits(engine, ENGINE.flags, ENGINE_STOP);
 export function* engine_wants_stop(engine: Ptr): Inline<boolean> {

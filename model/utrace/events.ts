@@ -38,6 +38,7 @@ export const UTRACE_RESUME_MASK = 0x0f;
 /** The resume action in what a callback returns. */
 export const utrace_resume_action = (ret: number): number => ret & UTRACE_RESUME_MASK;
 
+/** `enum utrace_signal_action`: what becomes of a signal. */
 export const UTRACE_SIGNAL_DELIVER = 0x00;
 export const UTRACE_SIGNAL_IGN = 0x10;
 export const UTRACE_SIGNAL_TERM = 0x20;
@@ -51,9 +52,11 @@ export const UTRACE_SIGNAL_MASK = 0xf0;
 export const UTRACE_SIGNAL_HOLD = 0x100;
 export const utrace_signal_action = (ret: number): number => ret & UTRACE_SIGNAL_MASK;
 
+/** `enum utrace_syscall_action`: whether a system call is made. */
 export const UTRACE_SYSCALL_RUN = 0x00;
 export const UTRACE_SYSCALL_ABORT = 0x10;
 
+/** Flags of utrace_attach_task. */
 export const UTRACE_ATTACH_MATCH_OPS = 0x01;
 export const UTRACE_ATTACH_MATCH_DATA = 0x02;
 export const UTRACE_ATTACH_CREATE = 0x10;

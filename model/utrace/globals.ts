@@ -18,5 +18,6 @@ export interface UtraceGlobals {
   readonly archHasBlockStep: boolean;
 }
 
+/** utrace's part of the running kernel's variables. */
 export const utraceGlobals = (): UtraceGlobals => globals().utrace;
 export const patched = (patch: Patch): boolean => utraceGlobals().patches.has(patch);

@@ -240,6 +240,7 @@ function* REPORT<N extends CallbackName>(
   yield* finish_report(report, task, utrace);
 }
 
+/** After an exec. A stop asked for here happens on the way to user mode. */
 export const utrace_report_exec = kernel(function* utrace_report_exec() {
   const task = current();
   const utrace = yield* load(task, TASK.utrace);
@@ -264,6 +265,7 @@ export const utrace_report_syscall_entry = kernel(function* utrace_report_syscal
   return false;
 });
 
+/** After a system call. A stop asked for here happens on the way to user mode. */
 export const utrace_report_syscall_exit = kernel(function* utrace_report_syscall_exit() {
   const task = current();
   const utrace = yield* load(task, TASK.utrace);

@@ -179,7 +179,7 @@ export const utrace_get_signal = kernel(function* utrace_get_signal(task: Ptr, i
   if ((yield* load(utrace, UTRACE.wants_report)) !== 0) {
     if (!(yield* lockIfCurrent(task, utrace))) return -1;
     if (!(yield* explicitReport(task, utrace, report))) return -1;
-    info.si_signo = 0;
+    // BUG(kernel): *info keeps what an earlier pass left, for a callback that lets the signal be delivered.
     return_ka.sa_handler = 0;
     return_ka.sa_flags = 0;
   } else if (((yield* load(task, TASK.utrace_flags)) & UTRACE_EVENT_SIGNAL_ALL) === 0) {

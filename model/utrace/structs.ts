@@ -2,6 +2,7 @@
 import { atomic_t, kref, list_head, rcu_head, spinlock_t } from "../../sim/index.ts";
 import { bitAlias, bits, ptr, struct, ulong, union, when } from "../../sim/struct.ts";
 
+/** What utrace keeps for a task that has engines. */
 export const utrace = struct("utrace", {
   /** The RCU head is used only once the struct is dead, so it shares its words with what only the living need. */
   u: union({ dead: rcu_head, live: struct("utrace_live", { cloning: ptr }) }),
@@ -20,6 +21,7 @@ export const utrace = struct("utrace", {
   wants_report: bitAlias("report", 3),
 });
 
+/** One attachment of one tracer to one task. */
 export const utrace_attached_engine = struct("utrace_attached_engine", {
   kref: kref,
   entry: list_head,
@@ -28,5 +30,6 @@ export const utrace_attached_engine = struct("utrace_attached_engine", {
   flags: ulong,
 });
 
+/** Fields, for short. */
 export const UTRACE = utrace.fields;
 export const ENGINE = utrace_attached_engine.fields;

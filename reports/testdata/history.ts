@@ -34,6 +34,7 @@ export function row(task: string, kind: number, more: Partial<HistoryRow> = {}):
     address: 0,
     field: -1,
     result: 0,
+    fatal: false,
     backtrace: [],
     writes: [],
     ...TASKS[task],

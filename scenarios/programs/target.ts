@@ -1,5 +1,6 @@
 /** Processes to be traced, and what goes on around them. */
 
+import type { BootedKernel } from "../../model/boot.ts";
 import { syscall, user_mode } from "../../model/linux/entry.ts";
 import { sys_execve } from "../../model/linux/exec.ts";
 import { do_exit } from "../../model/linux/exit.ts";
@@ -68,14 +69,27 @@ export const killall = kernel(function* killall(pids: readonly Ptr[], rounds: nu
 });
 
 /**
- * The other users of a slab cache that is merged with utrace's: without slub_debug all caches of one slot size are one.
- * Takes a page of objects and more, so that slabs fill up, and gives them back, so that pages empty.
+ * Another user of a slab cache that is merged with utrace's: without slub_debug all caches of one slot size are one.
+ * Takes a few objects more, so that a slab that is nearly full is put aside, and gives all back, so that pages empty.
+ *
+ * @param held - Objects it has held since before the world began.
  */
-export const mergedCacheUser = kernel(function* merged_cache_user(rounds: number) {
+export const mergedCacheUser = kernel(function* merged_cache_user(held: readonly Ptr[]) {
   const cache = utraceGlobals().utrace_cachep;
-  for (let round = 0; round < rounds; round++) {
-    const objects: Ptr[] = [];
-    for (let i = 0; i < cache.objectsPerPage + 2; i++) objects.push(yield* kmem_cache_alloc(cache));
-    for (const object of objects) yield* kmem_cache_free(cache, object);
-  }
+  const objects = [...held];
+  yield* user_mode(100_000);
+  for (let i = 0; i < FREE_AT_BOOT + 1; i++) objects.push(yield* kmem_cache_alloc(cache));
+  for (const object of objects) yield* kmem_cache_free(cache, object);
 });
+/** Objects that the other users of the merged cache leave free in each CPU's slab. */
+const FREE_AT_BOOT = 3;
+
+/** Fills each CPU's slab of the merged cache but for a few objects, and adds the tasks that hold them. */
+export function populateMergedCache(booted: BootedKernel): void {
+  const cache = booted.globals.utrace.utrace_cachep;
+  for (const cpu of booted.machine.cpus) {
+    const held: Ptr[] = [];
+    while (held.length < cache.objectsPerPage - FREE_AT_BOOT) held.push(booted.machine.allocAtBoot(cache, cpu.id));
+    booted.process({ comm: "kswapd0", pid: 60 + cpu.id }, mergedCacheUser, held);
+  }
+}

@@ -22,6 +22,7 @@ export interface LockOrderProblem {
   readonly chain: readonly { readonly from: string; readonly to: string; readonly site: Site }[];
 }
 
+/** What has been seen of lock orders in one run. */
 export class Lockdep {
   private readonly fields: number[] = [];
   private readonly order = new Uint8Array(CLASSES * CLASSES);

@@ -5,4 +5,9 @@ export interface Strategy {
   readonly name: string;
   /** One of `machine.events[0 .. machine.eventCount)`; there is at least one. */
   pick(machine: Machine): number;
+  /**
+   * How often the event just picked may be repeated without another question, while it stays possible and nothing
+   * else becomes so. Absent for strategies that decide every step.
+   */
+  readonly burst?: number;
 }

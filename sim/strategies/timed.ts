@@ -29,6 +29,7 @@ const WAKEUP_PREEMPTS = 0.3;
 const TICK_PREEMPTS = 0.15;
 const ABSENT = -1;
 
+/** Picks the earliest. */
 export class TimedStrategy implements Strategy {
   readonly name = "timed";
   private readonly rng: Rng;
@@ -130,7 +131,11 @@ export class TimedStrategy implements Strategy {
     if (type === SWITCH) {
       (this.moments[PREEMPT] as number[])[cpu] = ABSENT;
       (this.moments[INTERRUPT] as number[])[cpu] = ABSENT;
-      (this.moments[SWITCH] as number[]).fill(ABSENT);
+      // The task cannot go to another CPU any more, nor another task to this one.
+      const switches = this.moments[SWITCH] as number[];
+      for (const slot of switches.keys()) {
+        if ((slot & 15) === cpu || slot >> 4 === eventArgument(event)) switches[slot] = ABSENT;
+      }
     }
   }
 }

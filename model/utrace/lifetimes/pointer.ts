@@ -48,11 +48,11 @@ const rcu_utrace_free = kernel(function* rcu_utrace_free(utrace: Ptr) {
     const left = yield* atomic_add_return(utrace, UTRACE.check_dead.counter, -1);
     yield* BUG_ON(left !== 0, "!atomic_dec_and_test(&utrace->check_dead)", "kernel/utrace.c:CHECK_DEAD");
   }
-  yield* note("struct-dying", utrace, 0);
   yield* spin_unlock(utrace, UTRACE.lock);
   yield* call_rcu(utrace, UTRACE.u.dead, utrace_free);
 });
 
+/** The lifetime as posted. */
 export const pointer: Lifetime = {
   name: "pointer",
 
@@ -102,6 +102,7 @@ export const pointer: Lifetime = {
       return;
     }
     yield* rcu_assign_pointer(task, TASK.utrace, 0);
+    yield* note("struct-dying", utrace, 0);
     yield* spin_unlock(task, TASK.alloc_lock);
     yield* rcu_utrace_free(utrace);
   },
@@ -115,6 +116,8 @@ export const pointer: Lifetime = {
   },
 
   *reaped(utrace: Ptr): Inline<void> {
+    // From when the pointer was taken until now, an attach that was quicker with the lock could still add an engine.
+    yield* note("struct-dying", utrace, 0);
     yield* rcu_utrace_free(utrace);
   },
 };

@@ -1,0 +1,106 @@
+/**
+ * `npm run bench`: the step loop beside its peers, measured in turns in one process; medians are printed.
+ *
+ * - `hunt`: attach-detach-exec under `random`, all checks on.
+ * - `bare generators`: generators nested as deep as the kernel code of those runs is on average, resumed and nothing
+ *   else: the limit of a design that yields its ops.
+ * - `fc.scheduler`: fast-check's own scheduler over as many tasks, nested as deep, with as many steps in each run.
+ *
+ * Then memory: the heap after each quarter of a long hunt.
+ */
+import { memoryUsage } from "node:process";
+import { SCENARIOS } from "../scenarios/index.ts";
+import { resolveParameters } from "../scenarios/parameters.ts";
+import type { Scenario } from "../scenarios/scenario.ts";
+import { hunt, makeStrategy } from "../sim/hunt.ts";
+import { execute, type Program } from "../sim/run.ts";
+import { bareGenerators } from "./bareGenerators.ts";
+import { fastCheckScheduler } from "./fastCheckScheduler.ts";
+
+const ROUNDS = 7;
+const RUNS_PER_ROUND = 1500;
+const PEER_RUNS_PER_ROUND = 12;
+const LONG_HUNT = Number(process.env.BENCH_LONG_RUNS ?? 100_000);
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] as number;
+}
+
+const range = (values: readonly number[]): string =>
+  `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
+
+/** Nanoseconds per step of a piece of work that gives its number of steps. */
+async function nsPerStep(work: () => number | Promise<number>): Promise<number> {
+  const before = process.hrtime.bigint();
+  const steps = await work();
+  return Number(process.hrtime.bigint() - before) / steps;
+}
+
+/** Mean depth of the kernel call stack and number of tasks, over some recorded runs. */
+function shapeOf(program: Program): { depth: number; tasks: number; steps: number } {
+  let frames = 0;
+  let rows = 0;
+  let steps = 0;
+  let tasks = 0;
+  const sample = 20;
+  for (let i = 0; i < sample; i++) {
+    const result = execute(program, makeStrategy("random", `bench/${i}`), { record: true });
+    for (const row of result.history) {
+      if (row.backtrace.length === 0) continue;
+      frames += row.backtrace.length;
+      rows++;
+    }
+    steps += result.steps;
+    tasks = result.contexts.length;
+  }
+  return { depth: Math.round(frames / rows), tasks, steps: Math.round(steps / sample) };
+}
+
+async function main(): Promise<void> {
+  const scenario = SCENARIOS.find((s) => s.name === "attach-detach-exec") as Scenario;
+  const program = scenario.program(resolveParameters({}));
+  const shape = shapeOf(program);
+  const { depth, tasks, steps } = shape;
+  const options = { strategy: "random", seed: "1", keepGoing: true, kinds: [] } as const;
+  const huntRound = (round: number): number =>
+    hunt(program, { ...options, first: round * RUNS_PER_ROUND, runs: RUNS_PER_ROUND }).steps;
+  const bare: number[] = [];
+  const own: number[] = [];
+  const peer: number[] = [];
+  console.log(`runs of attach-detach-exec: ${steps} steps, ${tasks} tasks, ${depth} frames deep on average`);
+  for (let round = -1; round < ROUNDS; round++) {
+    const figures = [
+      await nsPerStep(() => bareGenerators(depth, RUNS_PER_ROUND * steps)),
+      await nsPerStep(() => huntRound(round + 1)),
+      await nsPerStep(() => fastCheckScheduler(tasks, depth, steps, PEER_RUNS_PER_ROUND)),
+    ] as const;
+    // The first round is the warm-up.
+    if (round < 0) continue;
+    bare.push(figures[0]);
+    own.push(figures[1]);
+    peer.push(figures[2]);
+  }
+  const line = (name: string, ns: readonly number[]): void =>
+    console.log(`${name.padEnd(16)} ${median(ns).toFixed(0).padStart(6)} ns/step   (${range(ns)})`);
+  line("bare generators", bare);
+  line("hunt", own);
+  line("fc.scheduler", peer);
+  const ratio = (a: readonly number[], b: readonly number[]): string =>
+    median(a.map((value, i) => value / (b[i] as number))).toFixed(2);
+  console.log(`kernel ops per second in hunt: ${((1e9 / median(own)) | 0).toLocaleString("en")}`);
+  console.log(`hunt as a fraction of bare generators: ${ratio(bare, own)} (goal: at least 0.25)`);
+  console.log(`fc.scheduler's time over hunt's: ${ratio(peer, own)} (goal: at least 50)`);
+
+  console.log(`memory over ${LONG_HUNT} runs:`);
+  for (let quarter = 0; quarter < 4; quarter++) {
+    const runs = LONG_HUNT / 4;
+    hunt(program, { ...options, first: quarter * runs, runs });
+    globalThis.gc?.();
+    const { heapUsed, rss } = memoryUsage();
+    const mb = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+    console.log(`  after ${(quarter + 1) * runs} runs: heap ${mb(heapUsed)}, resident ${mb(rss)}`);
+  }
+}
+
+await main();
