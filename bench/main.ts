@@ -4,11 +4,14 @@
  * - `hunt`: attach-detach-exec under `random`, all checks on.
  * - `bare generators`: generators nested as deep as the kernel code of those runs is on average, resumed and nothing
  *   else: the limit of a design that yields its ops.
+ * - `kernel code alone`: the kernel code of such runs, resumed with the results it had, with no machine behind it.
  * - `fc.scheduler`: fast-check's own scheduler over as many tasks, nested as deep, with as many steps in each run.
  *
  * Then memory: the heap after each quarter of a long hunt.
  */
+import { spawnSync } from "node:child_process";
 import { memoryUsage } from "node:process";
+import { fileURLToPath } from "node:url";
 import { SCENARIOS } from "../scenarios/index.ts";
 import { resolveParameters } from "../scenarios/parameters.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
@@ -16,6 +19,7 @@ import { hunt, makeStrategy } from "../sim/hunt.ts";
 import { execute, type Program } from "../sim/run.ts";
 import { bareGenerators } from "./bareGenerators.ts";
 import { fastCheckScheduler } from "./fastCheckScheduler.ts";
+import { kernelCodeAlone } from "./kernelCodeAlone.ts";
 
 const ROUNDS = 7;
 const RUNS_PER_ROUND = 1500;
@@ -37,24 +41,18 @@ async function nsPerStep(work: () => number | Promise<number>): Promise<number> 
   return Number(process.hrtime.bigint() - before) / steps;
 }
 
-/** Mean depth of the kernel call stack and number of tasks, over some recorded runs. */
+/** Number of tasks and steps of some runs, and how deep their generators nest. */
 function shapeOf(program: Program): { depth: number; tasks: number; steps: number } {
-  let frames = 0;
-  let rows = 0;
   let steps = 0;
   let tasks = 0;
   const sample = 20;
   for (let i = 0; i < sample; i++) {
-    const result = execute(program, makeStrategy("random", `bench/${i}`), { record: true });
-    for (const row of result.history) {
-      if (row.backtrace.length === 0) continue;
-      frames += row.backtrace.length;
-      rows++;
-    }
+    const result = execute(program, makeStrategy("random", `bench/${i}`));
     steps += result.steps;
     tasks = result.contexts.length;
   }
-  return { depth: Math.round(frames / rows), tasks, steps: Math.round(steps / sample) };
+  const nesting = spawnSync(process.execPath, [fileURLToPath(new URL("nesting.js", import.meta.url))]);
+  return { depth: Math.round(Number(nesting.stdout)), tasks, steps: Math.round(steps / sample) };
 }
 
 async function main(): Promise<void> {
@@ -65,31 +63,37 @@ async function main(): Promise<void> {
   const options = { strategy: "random", seed: "1", keepGoing: true, kinds: [] } as const;
   const huntRound = (round: number): number =>
     hunt(program, { ...options, first: round * RUNS_PER_ROUND, runs: RUNS_PER_ROUND }).steps;
+  const alone = kernelCodeAlone(program, 300);
   const bare: number[] = [];
+  const code: number[] = [];
   const own: number[] = [];
   const peer: number[] = [];
-  console.log(`runs of attach-detach-exec: ${steps} steps, ${tasks} tasks, ${depth} frames deep on average`);
+  console.log(`runs of attach-detach-exec: ${steps} steps, ${tasks} tasks, ${depth} generators deep on average`);
   for (let round = -1; round < ROUNDS; round++) {
     const figures = [
       await nsPerStep(() => bareGenerators(depth, RUNS_PER_ROUND * steps)),
       await nsPerStep(() => huntRound(round + 1)),
+      await nsPerStep(alone),
       await nsPerStep(() => fastCheckScheduler(tasks, depth, steps, PEER_RUNS_PER_ROUND)),
     ] as const;
     // The first round is the warm-up.
     if (round < 0) continue;
     bare.push(figures[0]);
     own.push(figures[1]);
-    peer.push(figures[2]);
+    code.push(figures[2]);
+    peer.push(figures[3]);
   }
   const line = (name: string, ns: readonly number[]): void =>
-    console.log(`${name.padEnd(16)} ${median(ns).toFixed(0).padStart(6)} ns/step   (${range(ns)})`);
+    console.log(`${name.padEnd(17)} ${median(ns).toFixed(0).padStart(6)} ns/step   (${range(ns)})`);
   line("bare generators", bare);
+  line("kernel code alone", code);
   line("hunt", own);
   line("fc.scheduler", peer);
   const ratio = (a: readonly number[], b: readonly number[]): string =>
     median(a.map((value, i) => value / (b[i] as number))).toFixed(2);
   console.log(`kernel ops per second in hunt: ${((1e9 / median(own)) | 0).toLocaleString("en")}`);
   console.log(`hunt as a fraction of bare generators: ${ratio(bare, own)} (goal: at least 0.25)`);
+  console.log(`hunt as a fraction of its kernel code alone: ${ratio(code, own)}`);
   console.log(`fc.scheduler's time over hunt's: ${ratio(peer, own)} (goal: at least 50)`);
 
   console.log(`memory over ${LONG_HUNT} runs:`);

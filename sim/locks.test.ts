@@ -251,6 +251,7 @@ describe("interrupts and preemption", () => {
     yield* spin_lock_irq(root(), ROOT.lock);
     yield* smp_mb();
     yield* spin_unlock_irq(root(), ROOT.lock);
+    yield* smp_mb();
   });
 
   test("spin_lock_irq turns interrupts off before it has the lock, spin_unlock_irq on again", () => {
@@ -288,6 +289,7 @@ describe("interrupts and preemption", () => {
       yield* spin_unlock_irqrestore(root(), ROOT.rw as never, inner);
       yield* smp_mb();
       yield* spin_unlock_irqrestore(root(), ROOT.lock, outer);
+      yield* smp_mb();
     });
     const stage = play({ checks: [] }, nests).play("c0");
     stage.machine.poke(rootOf(stage), ROOT.rw.raw_lock, 0);
@@ -300,6 +302,7 @@ describe("interrupts and preemption", () => {
       [true, 1],
       [true, 1],
       [false, 0],
+      [false, 0],
     ]);
   });
 
@@ -309,11 +312,12 @@ describe("interrupts and preemption", () => {
       yield* read_unlock(root(), ROOT.rw);
       yield* write_lock_irq(root(), ROOT.rw);
       yield* write_unlock_irq(root(), ROOT.rw);
+      yield* smp_mb();
     });
     const stage = play({}, reads_then_writes).play("c0");
     const seen: (boolean | undefined)[] = [];
     while (!stage.context("a").finished) seen.push(off(stage.play("s0")));
-    expect(seen).toEqual([false, false, true, false]);
+    expect(seen).toEqual([false, false, true, false, false]);
   });
 
   const obj_free = kernel(function* obj_free() {

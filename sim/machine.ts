@@ -678,12 +678,10 @@ export class Machine implements SlabHost {
     }
   }
 
-  /** Runs kernel code until it asks for its next op, or ends. */
-  private resume(context: Context, result: unknown): void {
+  /** Runs kernel code until it asks for its next op, or ends. The step loop's own; also for measuring it alone. */
+  resume(context: Context, result: unknown): void {
     running.context = context;
-    running.offset = this.offset;
-    running.config = this.config;
-    running.globals = this.globals;
+    if (running.globals !== this.globals || running.offset !== this.offset) this.takeRegisters();
     let value: unknown = result;
     for (;;) {
       const next = generatorNext.call(context.frames[context.depth], value);
@@ -720,6 +718,13 @@ export class Machine implements SlabHost {
       context.phase = 0;
       return;
     }
+  }
+
+  /** Kernel code of this machine runs from here on. */
+  private takeRegisters(): void {
+    running.offset = this.offset;
+    running.config = this.config;
+    running.globals = this.globals;
   }
 
   private takeNote(context: Context): void {

@@ -7,7 +7,7 @@ import { combineHashes } from "./history.ts";
 import { hunt, makeStrategy, STRATEGY_NAMES, seedOfRun } from "./hunt.ts";
 import { kref, plain_task, rcu_head, spinlock_t } from "./kernelStructs.ts";
 import { pokeLock } from "./locks.ts";
-import { container_of, globalsOf, kernel, type Ptr, STORE } from "./op.ts";
+import { container_of, globalsOf, kernel, LOAD, type Ptr, STORE } from "./op.ts";
 import {
   atomic_add_return,
   call_rcu,
@@ -190,6 +190,28 @@ describe("determinism", () => {
     expect(one?.historyHash).not.toBe(two?.historyHash);
     expect(one?.historyHash).toBe(again?.historyHash);
     expect(one?.historyHash).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  test("the numbers that stand for poison begin anew in every run, so that they do not show what ran before", () => {
+    const numbers = (...members: (typeof OBJ.value)[]): number[] => {
+      const loads_poison = kernel(function* loads_poison() {
+        const obj = yield* kmem_cache_alloc(world().cache);
+        for (const member of members) yield* load(obj, member);
+      });
+      const program = tiny(
+        (machine) => {
+          machine.globals = { cache: machine.createCache(OBJ_T) };
+          machine.spawn(0, { comm: "a" }, loads_poison);
+        },
+        { config: { SLUB_DEBUG: true } },
+      );
+      const run = execute(program, new RandomStrategy("x"), { record: true });
+      return run.history.filter((row) => row.kind === LOAD).map((row) => row.result);
+    };
+    // The last word of an object ends in 0xa5, the one before is 0x6b throughout.
+    const { next, func } = OBJ.rcu;
+    expect(new Set(numbers(next, func)).size).toBe(2);
+    expect(numbers(func, next)).toEqual(numbers(next, func));
   });
 
   test("the hash of many runs depends on their order", () => {
