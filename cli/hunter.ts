@@ -1,6 +1,7 @@
 /** A hunt as a person or a program asks for it: find, shrink, save, and say so. Shared by `hunt` and `demo`. */
 
 import { interleaving } from "../reports/columns.ts";
+import { storesSinceFree } from "../reports/writes.ts";
 import type { Finding } from "../sim/finding.ts";
 import type { HuntFinding, HuntOptions } from "../sim/hunt.ts";
 import { formatSchedule } from "../sim/schedule.ts";
@@ -47,9 +48,10 @@ export async function goHunting(io: Io, request: HuntRequest, say: Output | null
     const confirmed = confirm(request.program, found.finding, found.schedule, request.shrinks);
     const repro = save(io, request, found, confirmed);
     const text = kernelText(confirmed.finding, request.program);
-    say?.write(
-      `\n${block(text)}\n${block(interleaving(confirmed.run, rows(io)))}\n${epilogue(request, found, confirmed, repro)}\n`,
-    );
+    const stores = storesSinceFree(confirmed.finding, confirmed.run.history);
+    say?.write(`\n${block(text)}\n`);
+    if (stores !== "") say?.write(`stores into the object since it was freed:\n${block(stores)}\n`);
+    say?.write(`${block(interleaving(confirmed.run, rows(io)))}\n${epilogue(request, found, confirmed, repro)}\n`);
     const schedule = formatSchedule(confirmed.schedule);
     findings.push(findingJson(confirmed.finding, { count: found.count, seed: found.seed, schedule, repro, text }));
   }

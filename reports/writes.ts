@@ -5,9 +5,10 @@
  * zeroing of a new object), except where it falls in the few bytes behind an op's address that a history keeps; nor a
  * store that leaves a byte as it was.
  */
+import type { Finding } from "../sim/finding.ts";
 import type { HistoryRow } from "../sim/history.ts";
 import { hexPointer } from "../sim/memory.ts";
-import type { Ptr } from "../sim/op.ts";
+import { FREE, type Ptr } from "../sim/op.ts";
 import { actorOf, opText } from "./step.ts";
 
 /**
@@ -43,4 +44,19 @@ function unbroken(writes: readonly Write[]): Write[][] {
     next = write.address + 1;
   }
   return runs;
+}
+
+/**
+ * The stores into a slab object between its free and the check that found them: who wrote the bytes of a SLUB report.
+ *
+ * @returns one line for each store, as {@link writesText}; empty for a finding of another kind.
+ */
+export function storesSinceFree(finding: Finding, history: readonly HistoryRow[]): string {
+  const object = finding.details.type === "slab" ? finding.details.slab.object : undefined;
+  if (object === undefined) return "";
+  const { address, bytes } = object;
+  const before = history.filter((row) => row.step < finding.step);
+  const freed = before.findLast((row) => row.kind === FREE && row.address === address)?.step ?? -1;
+  const since = before.filter((row) => row.step > freed);
+  return writesText(since, address, address + bytes.length);
 }

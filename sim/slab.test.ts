@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Finding, SlabReport, TrackReport } from "./finding.ts";
 import { plain_task, rcu_head } from "./kernelStructs.ts";
 import type { Machine } from "./machine.ts";
-import { ARENA, Memory, PAGE_SIZE } from "./memory.ts";
+import { ARENA, Memory, PAGE_SIZE, SHADOW_OK } from "./memory.ts";
 import { globalsOf, kernel, type Ptr, SCHEDULE } from "./op.ts";
 import {
   call_rcu,
@@ -17,7 +17,7 @@ import {
   store,
 } from "./primitives.ts";
 import { type Cache, Slab, type SlabHost } from "./slab.ts";
-import { array, ptr, struct, u8, ulong } from "./struct.ts";
+import { array, POINTER, ptr, struct, u8, ulong } from "./struct.ts";
 import { Stage, type TinyOptions, tiny } from "./tinyProgram.ts";
 
 /** An allocator of its own, with a CPU and a clock that the test sets. */
@@ -194,6 +194,17 @@ describe("bytes of an object without debugging", () => {
     expect(bench.faults).toEqual([42]);
   });
 
+  test("a free pointer overwritten with a pointer to something else hands that out", () => {
+    const bench = new Bench();
+    const cache = bench.cache(48, false);
+    const elsewhere = bench.memory.allocPage() + 64;
+    const object = bench.slab.alloc(cache);
+    bench.slab.free(cache, object);
+    bench.memory.store(object - ARENA, 8, POINTER, elsewhere);
+    expect(bench.alloc(cache, 2)).toEqual([object, elsewhere]);
+    expect(bench.reports).toEqual([]);
+  });
+
   test("an object freed twice is handed out twice", () => {
     const bench = new Bench();
     const cache = bench.cache(48, false);
@@ -206,6 +217,47 @@ describe("bytes of an object without debugging", () => {
 });
 
 for (const debug of [true, false]) {
+  describe(`a type-stable cache (SLAB_DESTROY_BY_RCU), ${debug ? "FZU" : "no debugging"}`, () => {
+    const make = (): { bench: Bench; cache: Cache; set: Ptr[] } => {
+      const bench = new Bench(true);
+      const set: Ptr[] = [];
+      const typeStable = (object: Ptr): void => {
+        bench.poke(object, 0x77);
+        set.push(object);
+      };
+      return { bench, cache: bench.slab.createCache("sighand_cache", 48, { debug, typeStable }, 2), set };
+    };
+
+    test("has the free pointer behind the object and never poisons it", () => {
+      const { bench, cache } = make();
+      expect(cache).toMatchObject({ poison: false, inuse: debug ? 56 : 48, freeOffset: debug ? 56 : 48 });
+      const object = bench.slab.alloc(cache);
+      bench.poke(object + 1, 0x11);
+      bench.slab.free(cache, object);
+      expect(bench.bytes(object, 3)).toEqual([0x77, 0x11, 0]);
+      expect(bench.slab.alloc(cache)).toBe(object);
+      expect(bench.bytes(object, 3)).toEqual([0x77, 0x11, 0]);
+      expect(bench.reports).toEqual([]);
+    });
+
+    test("sets its objects up once, when their page is new", () => {
+      const { bench, cache, set } = make();
+      bench.alloc(cache, 3);
+      expect(set).toHaveLength(cache.objectsPerPage);
+    });
+
+    test("may be written to after a free, and its memory never goes away", () => {
+      const { bench, cache } = make();
+      const objects = bench.alloc(cache, cache.objectsPerPage + 1);
+      for (const object of objects) bench.slab.free(cache, object);
+      const at = (objects[0] as Ptr) - ARENA;
+      expect([bench.memory.mapped[at >> 12], bench.memory.shadow[at >> 3]]).toEqual([1, SHADOW_OK]);
+      bench.poke(objects[3] as Ptr, 1, 2, 3);
+      bench.alloc(cache, 3 * cache.objectsPerPage);
+      expect(bench.reports).toEqual([]);
+    });
+  });
+
   describe(`which object is next, ${debug ? "FZPU" : "no debugging"}`, () => {
     test("a fresh page is handed out in ascending order", () => {
       const bench = new Bench();

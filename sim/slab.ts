@@ -292,7 +292,9 @@ export class Slab {
   }
 
   private noteAlloc(object: Ptr): void {
-    const page = this.slabOf(object) as SlabPage;
+    const page = this.slabOf(object);
+    // A free list that was overwritten can lead anywhere.
+    if (page === undefined) return;
     const index = page.indexOf(object);
     page.allocated[index] = this.host.site();
     page.freed[index] = null;

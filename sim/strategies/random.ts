@@ -2,8 +2,8 @@
  * `random`: every event that can happen may be next, steps more often than interruptions.
  *
  * A preemption at every second step would keep any task from getting anywhere, so the types of events have weights.
- * They shape the search; no schedule has probability 0. A CPU that is picked takes up to sixteen steps in a row: races
- * are seldom about one step, and a decision costs more than a step.
+ * They shape the search; no schedule has probability 0. Some races want a change of CPU at every step, some want long
+ * stretches in between: so each run draws how many steps in a row a CPU may take once it is picked.
  */
 import { eventType, INTERRUPT, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../event.ts";
 import type { Machine } from "../machine.ts";
@@ -18,26 +18,28 @@ WEIGHT[INTERRUPT] = 16;
 WEIGHT[SOFTIRQ] = 16;
 WEIGHT[TIMER] = 4;
 
-/** Longest stretch of steps of one CPU that one decision covers. */
-const BURST_MAX = 16;
+/** Longest stretch of steps of one CPU that one decision covers; each run has one of these limits. */
+const BURST_LIMITS = [1, 2, 4, 16];
 
 /** Picks by weight. */
 export class RandomStrategy implements Strategy {
   readonly name = "random";
   burst = 0;
   private readonly rng: Rng;
+  private readonly burstLimit: number;
 
   constructor(seed: string) {
     this.rng = makeRng(seed);
+    this.burstLimit = BURST_LIMITS[this.rng.below(BURST_LIMITS.length)] as number;
   }
 
   pick(machine: Machine): number {
     const { events, eventCount } = machine;
     let total = 0;
     for (let i = 0; i < eventCount; i++) total += WEIGHT[eventType(events[i] as number)] as number;
-    let left = this.rng.below(total * BURST_MAX);
-    this.burst = left % BURST_MAX;
-    left = (left / BURST_MAX) | 0;
+    let left = this.rng.below(total * this.burstLimit);
+    this.burst = left % this.burstLimit;
+    left = (left / this.burstLimit) | 0;
     let i = 0;
     for (; i < eventCount - 1; i++) {
       left -= WEIGHT[eventType(events[i] as number)] as number;
