@@ -12,6 +12,7 @@
  *
  * @see lib/spinlock_debug.c and include/asm-x86/spinlock.h of 2.6.27
  */
+import { checkLockOrder } from "./checks/context.ts";
 import type { Context } from "./context.ts";
 import type { Cpu } from "./cpu.ts";
 import {
@@ -45,7 +46,7 @@ export function beginLock(m: Machine, cpu: Cpu, context: Context): boolean {
   context.value = cpu.irqOff ? 1 : 0;
   if (context.mode === IRQ_OFF) m.setIrqs(cpu, true);
   context.preemptCount++;
-  m.checkLockOrder(context, context.kind === READ_LOCK);
+  checkLockOrder(m, context, context.kind === READ_LOCK);
   if (!m.accessibleBytes(context, lock, 4, true)) return false;
   if (m.spinlockCheck && m.debugLocks) checkBeforeLock(m, cpu, context, lock);
   if (context.kind === SPIN_LOCK && !m.debugSpinlock) {

@@ -12,7 +12,16 @@
  * every CPU has passed a quiescent state; time is counted (for timers, jiffies and reports) but decides nothing here.
  * There are no hard interrupt handlers that touch memory.
  */
+import {
+  checkBalance,
+  checkDereference,
+  checkLocksFreed,
+  checkSchedule,
+  mightSleep,
+  rcuFinding,
+} from "./checks/context.ts";
 import { Lockdep } from "./checks/lockdep.ts";
+import { badAccess, fault } from "./checks/memory.ts";
 import { Context } from "./context.ts";
 import { Cpu } from "./cpu.ts";
 import {
@@ -31,7 +40,7 @@ import type { CheckName, Finding, FindingDetails, FindingKind, Site, SlabReport 
 import { HistoryHash, type HistoryRow, type Note } from "./history.ts";
 import { plain_task, thread_info } from "./kernelStructs.ts";
 import { beginLock, lockReady, stepLock, stepUnlock } from "./locks.ts";
-import { ARENA, hexPointer, Memory, PAGE_SIZE, SHADOW_OK, SHADOW_REDZONE, WILD } from "./memory.ts";
+import { ARENA, Memory, PAGE_SIZE, SHADOW_OK } from "./memory.ts";
 import {
   ADD,
   ALLOC,
@@ -85,6 +94,7 @@ import {
   YIELD,
 } from "./op.ts";
 import type { Assertion, SpawnOptions, SpawnPayload } from "./primitives.ts";
+import { bytesAt, endRecord, recordEvent } from "./recording.ts";
 import { type Cache, Slab, type SlabHost } from "./slab.ts";
 import {
   type AnyStruct,
@@ -147,16 +157,8 @@ export const TICK = 1_000_000;
 /** jiffies start at -300 seconds; the machine has been up for 242 when a run begins. */
 const JIFFIES_AT_START = 0xffff1f00;
 const STACK_SIZE = 512;
-const RECORDED_BYTES = 64;
 /** preempt_count of softirq context. */
 const SOFTIRQ_OFFSET = 0x100;
-
-/** How the kernel calls a lock op that never ends. */
-const LOCKUPS: Readonly<Record<number, string>> = {
-  [SPIN_LOCK]: "spinlock",
-  [READ_LOCK]: "read-lock",
-  [WRITE_LOCK]: "write-lock",
-};
 
 /** Phase of an op that gave up the CPU. */
 const SWITCHED_OUT = 9;
@@ -289,14 +291,15 @@ export class Machine implements SlabHost {
   private someoneWaits = false;
   private booting = true;
   /** Who allocates before the first step. */
-  private readonly bootContext = new Context(-1, "swapper", 0, 0, 0, 0, false, false);
+  readonly bootContext = new Context(-1, "swapper", 0, 0, 0, 0, false, false);
   private staticNext: Ptr;
   private staticEnd: Ptr;
-  private readonly kept = new Set<Ptr>();
+  /** Objects that outlive the run on purpose. */
+  readonly kept = new Set<Ptr>();
   private readonly objects = new Map<Ptr, unknown>();
   private readonly objectAddress = new Map<unknown, Ptr>();
   /** Result of the op that {@link perform} has just completed. */
-  private result: unknown = 0;
+  result: unknown = 0;
 
   constructor(readonly options: MachineOptions) {
     const { memory, events, schedule, lockdep } = workspaces.pop() ?? makeWorkspace();
@@ -611,7 +614,7 @@ export class Machine implements SlabHost {
     else {
       this.stale = true;
       this.hash.add(event, 0, 0);
-      if (this.history !== null) this.recordEvent(event, cpu);
+      if (this.history !== null) recordEvent(this, event, cpu);
       switch (eventType(event)) {
         case SWITCH:
           this.switchTo(cpu, this.contexts[eventArgument(event)] as Context);
@@ -621,7 +624,7 @@ export class Machine implements SlabHost {
           break;
         case INTERRUPT:
           cpu.ipiPending = false;
-          this.checkBalance(cpu.current as Context, "when returning to user space");
+          checkBalance(this, cpu.current as Context, "when returning to user space");
           this.leaveUserMode(cpu);
           this.resume(cpu.current as Context, 1);
           break;
@@ -647,7 +650,7 @@ export class Machine implements SlabHost {
     const field = context.field;
     const phase = context.phase;
     const address = field >= 0 ? context.ptr + (this.offset[field] as number) : context.ptr;
-    const before = this.history !== null ? this.bytesAt(address) : null;
+    const before = this.history !== null ? bytesAt(this, address) : null;
     cpu.clock += COST[kind] as number;
     if (kind === USER) cpu.clock += context.value;
     if (cpu.clock > this.now) this.now = cpu.clock;
@@ -655,7 +658,7 @@ export class Machine implements SlabHost {
     const done = this.perform(cpu, context, event);
     const result = this.result;
     this.hash.add(event, address, typeof result === "number" ? result : 0);
-    if (before !== null) this.endRecord(before, cpu, context, event, kind, phase, address, field);
+    if (before !== null) endRecord(this, before, cpu, context, event, kind, phase, address, field);
     if (!this.stale) this.stale = this.changesEvents(CHANGES_EVENTS[kind] as number, phase, done);
     if (!done || this.stopped) return;
     context.phase = 0;
@@ -747,7 +750,7 @@ export class Machine implements SlabHost {
     context.kind = 0;
     if (context.timerArmed) this.disarm(context);
     const cpu = this.cpus[context.cpu] as Cpu;
-    this.checkBalance(context, context.softirq ? "at the end of a softirq" : "at task exit time");
+    checkBalance(this, context, context.softirq ? "at the end of a softirq" : "at task exit time");
     if (context.softirq) {
       cpu.softirq = null;
       return;
@@ -772,7 +775,7 @@ export class Machine implements SlabHost {
         const field = context.field;
         const at = context.ptr + (this.offset[field] as number) - ARENA;
         if (!this.accessible(context, at, field, false)) return false;
-        if (context.kind === RCU_DEREFERENCE && this.rcuCheck) this.checkDereference(context);
+        if (context.kind === RCU_DEREFERENCE && this.rcuCheck) checkDereference(this, context);
         this.result = this.loadRaw(at, field);
         return true;
       }
@@ -850,7 +853,7 @@ export class Machine implements SlabHost {
         return this.complete(0);
       case RCU_READ_UNLOCK:
         if (context.rcuDepth === 0) {
-          if (this.rcuCheck) this.rcuFinding(context, "bad unlock balance: rcu_read_unlock without rcu_read_lock");
+          if (this.rcuCheck) rcuFinding(this, context, "bad unlock balance: rcu_read_unlock without rcu_read_lock");
           return this.complete(0);
         }
         context.rcuDepth--;
@@ -860,7 +863,7 @@ export class Machine implements SlabHost {
         return this.callRcu(cpu, context);
       case SYNCHRONIZE_RCU:
         if (context.phase === 0) {
-          this.mightSleep(context, "kernel/rcupdate.c");
+          mightSleep(this, context, "kernel/rcupdate.c");
           if (context.softirq) return this.complete(0);
           cpu.rcuQueue.push({ head: 0, sleeper: context, sequence: ++this.rcuSequence, callee: -1 });
           this.rcuPending++;
@@ -869,10 +872,10 @@ export class Machine implements SlabHost {
         this.setState(context.task, TASK_UNINTERRUPTIBLE);
         return this.sleepOrYield(cpu, context);
       case SCHEDULE:
-        this.checkSchedule(context, cpu);
+        checkSchedule(this, context, cpu);
         return this.sleepOrYield(cpu, context);
       case YIELD:
-        this.checkSchedule(context, cpu);
+        checkSchedule(this, context, cpu);
         this.setState(context.task, TASK_RUNNING);
         return this.sleepOrYield(cpu, context);
       case WAKE_UP: {
@@ -895,7 +898,7 @@ export class Machine implements SlabHost {
         return this.complete(0);
       }
       case USER:
-        this.checkBalance(context, "when returning to user space");
+        checkBalance(this, context, "when returning to user space");
         this.leaveUserMode(cpu);
         return this.complete(0);
       case WAIT_INACTIVE: {
@@ -1000,61 +1003,22 @@ export class Machine implements SlabHost {
    */
   accessible(context: Context, at: number, field: number, write: boolean): boolean {
     if (at >= 0 && at < this.memory.size && this.memory.shadow[at >> 3] === SHADOW_OK) return true;
-    return this.badAccess(context, at, this.size[field] as number, write);
+    return badAccess(this, context, at, this.size[field] as number, write);
   }
 
   /** As {@link accessible}, for an access that no field describes. */
   accessibleBytes(context: Context, address: Ptr, size: number, write: boolean): boolean {
     const at = address - ARENA;
     if (at >= 0 && at < this.memory.size && this.memory.shadow[at >> 3] === SHADOW_OK) return true;
-    return this.badAccess(context, at, size, write);
-  }
-
-  private badAccess(context: Context, at: number, size: number, write: boolean): boolean {
-    const address = at + ARENA;
-    if (!(at >= 0 && at < this.memory.size)) {
-      this.fault(context, address, write);
-      return false;
-    }
-    const code = this.memory.shadow[at >> 3] as number;
-    if (code < 8 && (at & 7) + size <= code) return true;
-    if (this.kasan && !this.memoryErrorSeen) {
-      this.memoryErrorSeen = true;
-      const object = this.slab.objectAt(address);
-      const freed = object !== null && object.freed !== null;
-      const outside = object !== null || code === SHADOW_REDZONE;
-      const what = freed ? "use-after-free" : outside ? "slab-out-of-bounds" : "wild-memory-access";
-      const title = `BUG: KASAN: ${what} in ${this.functionOf(context)}`;
-      this.finding("use-after-free", title, context, { type: "memory", write, address, size, object }, false);
-    }
-    if (this.memory.mapped[at >> 12] === 0) {
-      this.fault(context, address, write);
-      return false;
-    }
-    if (write) this.memory.noteStray(at);
-    return true;
-  }
-
-  private fault(context: Context, address: Ptr, write: boolean): void {
-    const kind = address >= WILD / 2 ? "general" : address >= 0 && address < 4096 ? "null" : "paging";
-    this.faultFinding(context, kind, this.memory.hex(address), write);
+    return badAccess(this, context, at, size, write);
   }
 
   /** Whether the kernel's own code can read the word at `address`; it dies of it if not. */
   private readable(context: Context, address: Ptr): boolean {
     const at = address - ARENA;
     if (at >= 0 && at < this.memory.size && this.memory.mapped[at >> 12] === 1) return true;
-    this.fault(context, address, false);
+    fault(this, context, address, false);
     return false;
-  }
-
-  private faultFinding(context: Context, fault: "paging" | "null" | "general", address: string, write: boolean): void {
-    const title = {
-      paging: `BUG: unable to handle kernel paging request at ${address}`,
-      null: `BUG: unable to handle kernel NULL pointer dereference at ${address}`,
-      general: "general protection fault",
-    }[fault];
-    this.finding("paging-fault", title, context, { type: "fault", fault, address, write }, true);
   }
 
   // --- Scheduling -------------------------------------------------------------------------------------------------
@@ -1219,7 +1183,7 @@ export class Machine implements SlabHost {
     const queued = functionById(callback.callee);
     const callee = queued.name === name ? queued : functionByName(name ?? "");
     if (callee === undefined) {
-      this.fault(context, address, false);
+      fault(this, context, address, false);
       return;
     }
     this.start(context, callee.id, (callee.body as KernelBody<[Ptr], void>)(callback.head));
@@ -1240,7 +1204,7 @@ export class Machine implements SlabHost {
       this.memory.bytes.fill(0, object - ARENA, object - ARENA + cache.size);
       return this.complete(object);
     }
-    this.mightSleep(context, "mm/slub.c");
+    mightSleep(this, context, "mm/slub.c");
     const object = this.slab.alloc(context.payload as Cache);
     this.result = object;
     if (this.stopped) return false;
@@ -1254,7 +1218,7 @@ export class Machine implements SlabHost {
     const cache = context.payload as Cache;
     const address = context.ptr;
     if (this.spinlockCheck && this.debugLocks && context.heldLock.length > 0) {
-      this.checkLocksFreed(context, address, cache.size);
+      checkLocksFreed(this, context, address, cache.size);
     }
     if (this.kasan && !this.memoryErrorSeen && !this.slab.isLiveObject(cache, address)) {
       const object = this.slab.objectAt(address);
@@ -1270,17 +1234,6 @@ export class Machine implements SlabHost {
       );
     }
     this.slab.free(cache, address);
-  }
-
-  private checkLocksFreed(context: Context, address: Ptr, size: number): void {
-    for (const lock of context.heldLock) {
-      if (lock >= address && lock < address + size) {
-        this.debugLocks = false;
-        const message = `[ BUG: held lock freed! ] ${context.comm}/${context.pid} is freeing memory 0x${hexPointer(address)}, with a lock still held there!`;
-        this.finding("lock-misuse", "BUG: held lock freed!", context, { type: "message", message }, false);
-        return;
-      }
-    }
   }
 
   private acting(): Context {
@@ -1307,138 +1260,6 @@ export class Machine implements SlabHost {
   slabFinding(report: SlabReport): void {
     const title = `BUG ${report.cache}: ${report.title}`;
     this.finding("slab-corruption", title, this.acting(), { type: "slab", slab: report }, false);
-  }
-
-  // --- Checks -----------------------------------------------------------------------------------------------------
-
-  private checkDereference(context: Context): void {
-    if (context.rcuDepth > 0 || context.heldLock.length > 0) return;
-    const atomic = context.preemptCount > 0 || (this.cpus[context.cpu] as Cpu).irqOff;
-    if (atomic && !this.preemptRcu) return;
-    this.rcuFinding(context, "suspicious rcu_dereference() usage: no read section, no lock");
-  }
-
-  private rcuFinding(context: Context, message: string): void {
-    const details: FindingDetails = {
-      type: "context",
-      message,
-      preemptCount: context.preemptCount,
-      held: context.heldField.map(fieldLabel),
-    };
-    this.finding("rcu-misuse", `INFO: ${message}`, context, details, false);
-  }
-
-  /** A call that may sleep, such as an allocation. */
-  private mightSleep(context: Context, at: string): void {
-    const cpu = this.cpus[context.cpu] as Cpu;
-    if (this.rcuCheck && context.rcuDepth > 0) {
-      this.rcuFinding(context, "call that may sleep inside an RCU read section");
-    }
-    if (!this.atomicSleepCheck || (context.preemptCount === 0 && !cpu.irqOff)) return;
-    this.atomicFinding(context, `BUG: sleeping function called from invalid context at ${at}`);
-  }
-
-  private checkSchedule(context: Context, cpu: Cpu): void {
-    if (this.rcuCheck && context.rcuDepth > 0) this.rcuFinding(context, "schedule() inside an RCU read section");
-    if (!this.atomicSleepCheck || (context.preemptCount === 0 && !cpu.irqOff)) return;
-    const count = context.preemptCount.toString(16).padStart(8, "0");
-    this.atomicFinding(context, `BUG: scheduling while atomic: ${context.comm}/${context.pid}/0x${count}`);
-  }
-
-  private atomicFinding(context: Context, title: string): void {
-    const details: FindingDetails = {
-      type: "context",
-      message: title,
-      preemptCount: context.preemptCount,
-      held: context.heldField.map(fieldLabel),
-    };
-    this.finding("atomic-sleep", title, context, details, false);
-  }
-
-  /** At a point where nothing may be held any more. */
-  private checkBalance(context: Context, where: string): void {
-    if (this.spinlockCheck && this.debugLocks && context.heldLock.length > 0) {
-      this.debugLocks = false;
-      const held = context.heldField.map(fieldLabel);
-      const title = `BUG: lock held ${where}!`;
-      this.finding(
-        "lock-misuse",
-        title,
-        context,
-        { type: "context", message: title, preemptCount: context.preemptCount, held },
-        false,
-      );
-    }
-    if (this.rcuCheck && context.rcuDepth > 0) this.rcuFinding(context, `RCU read section left open ${where}`);
-  }
-
-  /** Reports an order of locks that {@link Lockdep} objects to. */
-  checkLockOrder(context: Context, read: boolean): void {
-    if (this.lockdep === null || !this.debugLocks) return;
-    const cpu = this.cpus[context.cpu] as Cpu;
-    const problem = this.lockdep.acquire(
-      context.heldField,
-      context.field,
-      read,
-      context.softirq,
-      !cpu.irqOff && !context.softirq,
-      () => this.siteOfContext(context),
-    );
-    if (problem === null) return;
-    this.debugLocks = false;
-    const held = context.heldField.map(fieldLabel);
-    const title = `[ INFO: ${problem.message} ]`;
-    const details: FindingDetails = { type: "lock-order", message: problem.message, chain: problem.chain, held };
-    this.finding("lock-misuse", title, context, details, false);
-  }
-
-  /** Called when nothing can happen any more: finds who is stuck, and what was never freed. */
-  endOfWorld(): void {
-    this.stopped = true;
-    const stuck = this.contexts.filter((context) => !context.finished && (this.spins(context) || !context.daemon));
-    for (const { softirq } of this.cpus) if (softirq !== null) stuck.push(softirq);
-    // A task on a run queue has only no CPU, because all of them spin; a task below a softirq is not the one that spins.
-    const blocked = stuck.filter((context) => !(context.onRunqueue || this.interrupted(context)));
-    if (this.checks.has("hang")) for (const context of blocked) this.stuckFinding(context);
-    if (this.checks.has("leak") && stuck.length === 0) {
-      for (const object of this.slab.liveObjects()) {
-        if (this.kept.has(object.address)) continue;
-        const title = `unreferenced object of ${object.cache} (size ${object.size})`;
-        const by = object.allocated as Site;
-        const owner = this.contexts.find((context) => context.pid === by.pid) ?? this.bootContext;
-        this.finding("leak", title, owner, { type: "leak", object }, false, by);
-      }
-    }
-  }
-
-  private spins(context: Context): boolean {
-    return this.cpus.some((cpu) => cpu.active() === context);
-  }
-
-  private interrupted(context: Context): boolean {
-    return this.cpus.some((cpu) => cpu.softirq !== null && cpu.current === context);
-  }
-
-  private stuckFinding(context: Context): void {
-    const spinning = this.spins(context);
-    const at = `at 0x${this.memory.hex(context.ptr)}`;
-    const target = context.field < 0 ? `the task ${at} to leave its CPU` : `${fieldLabel(context.field)} ${at}`;
-    const waits = spinning ? `spins, waiting for ${target}` : `sleeps in state ${this.stateName(context)}`;
-    const tasks = this.contexts
-      .filter((other) => !other.finished)
-      .map((other) => `${other.comm}/${other.pid} ${this.stateName(other)} in ${this.functionOf(other)}`);
-    const lockup = LOCKUPS[context.kind];
-    const title = !spinning
-      ? `INFO: task ${context.comm}/${context.pid} blocked for more than 120 seconds.`
-      : lockup === undefined
-        ? `BUG: soft lockup - CPU#${context.cpu} stuck for 61s! [${context.comm}:${context.pid}]`
-        : `BUG: ${lockup} lockup on CPU#${context.cpu}, ${context.comm}/${context.pid}`;
-    this.finding(spinning ? "deadlock" : "hung-task", title, context, { type: "stuck", tasks, waits }, false);
-  }
-
-  private stateName(context: Context): string {
-    const state = this.peekState(context.task);
-    return this.options.stateName?.(state) ?? String(state);
   }
 
   /**
@@ -1492,82 +1313,20 @@ export class Machine implements SlabHost {
     });
   }
 
-  private functionNames(context: Context): string[] {
+  /** The kernel functions a context is in, innermost first. */
+  functionNames(context: Context): string[] {
     const names: string[] = [];
     for (let i = context.depth; i >= 0; i--) names.push(functionById(context.functions[i] as number).name);
     return names;
   }
 
-  private siteOfContext(context: Context): Site {
+  /** Where a context is now. */
+  siteOfContext(context: Context): Site {
     return new ContextSite(context, this.booting ? -1 : this.steps);
   }
 
   /** Who is doing what now; for slab tracks. */
   site(): Site {
     return this.siteOfContext(this.acting());
-  }
-
-  // --- History ----------------------------------------------------------------------------------------------------
-
-  /** The bytes an op can change, before it does. A lock with its debug fields is the longest. */
-  private bytesAt(address: Ptr): Uint8Array {
-    const at = address - ARENA;
-    return at < 0 ? new Uint8Array(0) : this.memory.bytes.slice(at, at + RECORDED_BYTES);
-  }
-
-  private endRecord(
-    before: Uint8Array,
-    cpu: Cpu,
-    context: Context,
-    event: number,
-    kind: number,
-    phase: number,
-    address: Ptr,
-    field: number,
-  ): void {
-    const writes: { address: Ptr; byte: number }[] = [];
-    const after = this.bytesAt(address);
-    for (let i = 0; i < after.length; i++) {
-      if (after[i] !== before[i]) writes.push({ address: address + i, byte: after[i] as number });
-    }
-    this.history?.push({
-      step: this.steps,
-      time: this.now,
-      event,
-      cpu: cpu.id,
-      task: context.comm,
-      pid: context.pid,
-      softirq: context.softirq,
-      kind,
-      phase,
-      address,
-      field,
-      result: typeof this.result === "number" ? this.result : 0,
-      fatal: this.stopped,
-      backtrace: this.functionNames(context),
-      writes,
-    });
-  }
-
-  private recordEvent(event: number, cpu: Cpu): void {
-    const subject = eventType(event) === SWITCH || eventType(event) === TIMER ? eventArgument(event) : -1;
-    const context = subject >= 0 ? this.contexts[subject] : cpu.current;
-    this.history?.push({
-      step: this.steps,
-      time: this.now,
-      event,
-      cpu: cpu.id,
-      task: context?.comm ?? "",
-      pid: context?.pid ?? 0,
-      softirq: false,
-      kind: 0,
-      phase: 0,
-      address: 0,
-      field: -1,
-      result: 0,
-      fatal: false,
-      backtrace: [],
-      writes: [],
-    });
   }
 }

@@ -1,4 +1,5 @@
 /** One execution of a program under one schedule: a pure function of the two. */
+import { endOfWorld } from "./checks/end.ts";
 import type { Finding } from "./finding.ts";
 import type { HistoryRow, Note } from "./history.ts";
 import { Machine, type MachineOptions } from "./machine.ts";
@@ -56,7 +57,7 @@ export function execute(program: Program, strategy: Strategy, options: RunOption
     let cutOff = false;
     while (!machine.stopped) {
       if (machine.collect() === 0) {
-        machine.endOfWorld();
+        endOfWorld(machine);
         break;
       }
       if (machine.steps >= stepsMax) {

@@ -1,4 +1,5 @@
 /** Programs of a few lines and a stage to play them on by hand: what the tests of `sim` are written with. */
+import { endOfWorld } from "./checks/end.ts";
 import type { Context } from "./context.ts";
 import { describeEvent, makeEvent, STEP } from "./event.ts";
 import { CHECK_NAMES, type CheckName, type Finding } from "./finding.ts";
@@ -80,7 +81,7 @@ export class Stage {
     while (!machine.stopped && machine.collect() > 0) {
       machine.apply(strategy?.pick(machine) ?? (machine.events[0] as number));
     }
-    if (!machine.stopped) machine.endOfWorld();
+    if (!machine.stopped) endOfWorld(machine);
     return this;
   }
 
