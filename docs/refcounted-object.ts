@@ -73,9 +73,9 @@ const replace = kernel(function* replace(obj: Ptr) {
   if (old !== 0) yield* obj_put(old);
 });
 
-/** Publishes two objects, one after the other, and in the end none. */
+/** Publishes three objects, one after the other, and in the end none. */
 const owner = kernel(function* owner() {
-  for (const value of [1, 2]) {
+  for (const value of [1, 2, 3]) {
     const obj = yield* kmem_cache_alloc(globals().obj_cachep);
     yield* store(obj, OBJ.ref.refcount, 1);
     yield* store(obj, OBJ.value, value);

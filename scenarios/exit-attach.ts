@@ -16,7 +16,7 @@ export const exitAttach: Scenario = {
   name: "exit-attach",
   title: "Does every attach to an exiting task either fail or get its reap?",
   source: "Peter Zijlstra, 2008-10-06: utrace_release_task() and the first attach",
-  known: ["leak"],
+  known: ["use-after-free", "leak"],
   program: (parameters) =>
     world("exit-attach", parameters, (kernel) => {
       const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, shortLife);

@@ -15,7 +15,7 @@ export const stopResume: Scenario = {
   name: "stop-resume",
   title: "Does a task that is both traced and under job control always run again?",
   source: "the patch itself: utrace_stop, utrace_wakeup and SIGSTOP/SIGCONT",
-  known: ["hung-task"],
+  known: ["use-after-free", "slab-corruption", "bug-on", "deadlock", "hung-task", "lock-misuse", "leak"],
   program: (parameters) =>
     world("stop-resume", parameters, (kernel) => {
       const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, execLoop, 1);

@@ -13,7 +13,7 @@ export const threadExec: Scenario = {
   name: "thread-exec",
   title: "Does an exec in a process of two threads get along with a tracer that stops it?",
   source: "the patch itself: UTRACE_STOP against exec by another thread",
-  known: ["use-after-free", "hung-task"],
+  known: ["use-after-free", "bug-on", "deadlock", "hung-task", "lock-misuse", "leak"],
   program: (parameters) =>
     world("thread-exec", parameters, (kernel) => {
       const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, threadedExec);

@@ -15,7 +15,7 @@ export const twoEngines: Scenario = {
   name: "two-engines",
   title: "Do two engines on one task stop and release it without disturbing each other?",
   source: "Roland McGrath, 2008-08-26 15:01: several engines in parallel without interfering with each other",
-  known: ["use-after-free", "hung-task"],
+  known: ["use-after-free", "slab-corruption", "bug-on", "deadlock", "hung-task", "lock-misuse", "leak"],
   program: (parameters) =>
     world("two-engines", parameters, (kernel) => {
       const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, execLoop, 1);

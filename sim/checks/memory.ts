@@ -36,11 +36,13 @@ export function badAccess(m: Machine, context: Context, at: number, size: number
   return true;
 }
 
+/** The access faults: the kernel dies of it. */
 export function fault(m: Machine, context: Context, address: Ptr, write: boolean): void {
   const kind = address >= WILD / 2 ? "general" : address >= 0 && address < 4096 ? "null" : "paging";
   faultFinding(m, context, kind, m.memory.hex(address), write);
 }
 
+/** Reports a fault in the words of the kernel. */
 export function faultFinding(
   m: Machine,
   context: Context,

@@ -1,0 +1,84 @@
+/** A run to be: scenario, parameters, strategy and seed; and any of them, for fast-check. */
+import fc from "fast-check";
+import { SCENARIOS } from "../scenarios/index.ts";
+import {
+  BadParameter,
+  CONFIG_DEFAULTS,
+  type GivenParameters,
+  LIFETIMES,
+  PATCHES,
+  resolveParameters,
+} from "../scenarios/parameters.ts";
+import type { Parameters, Scenario } from "../scenarios/scenario.ts";
+import { makeStrategy, type Program, STRATEGY_NAMES, type Strategy, type StrategyName } from "../sim/index.ts";
+
+/** Everything a run is a function of, with a seed for its schedule. */
+export class Situation {
+  constructor(
+    readonly scenario: Scenario,
+    readonly parameters: Parameters,
+    readonly strategyName: StrategyName,
+    readonly seed: string,
+  ) {}
+
+  program(): Program {
+    return this.scenario.program(this.parameters);
+  }
+
+  strategy(): Strategy {
+    return makeStrategy(this.strategyName, this.seed);
+  }
+
+  /** The same world with none of its checks made. */
+  unchecked(): Program {
+    return this.scenario.program({ ...this.parameters, checks: [] });
+  }
+
+  /** The command line that makes this run. */
+  toString(): string {
+    const { lifetime, patches, cpus, config } = this.parameters;
+    const pairs = Object.entries(config).map(([key, on]) => `${key}=${on ? "y" : "n"}`);
+    return [
+      `npx utrace-sim run ${this.scenario.name} --strategy ${this.strategyName} --seed ${this.seed} --cpus ${cpus}`,
+      `--lifetime ${lifetime} --patches ${patches.length === 0 ? "none" : patches.join(",")} --config ${pairs.join(",")}`,
+    ].join(" ");
+  }
+
+  /** How fast-check shows it. */
+  [fc.toStringMethod](): string {
+    return this.toString();
+  }
+}
+
+const { lifetime, cpus } = resolveParameters({});
+
+/** Any scenario under any parameters that make sense, with a schedule of any strategy that a seed is enough for. */
+export const anySituation: fc.Arbitrary<Situation> = fc
+  .record({
+    scenario: fc.constantFrom(...SCENARIOS),
+    lifetime: fc.constantFrom(lifetime, ...LIFETIMES),
+    patches: fc.subarray(Object.keys(PATCHES)),
+    cpus: fc.oneof(fc.constant(cpus), fc.integer({ min: 1, max: 4 })),
+    flipped: fc.subarray(Object.keys(CONFIG_DEFAULTS)),
+    strategy: fc.constantFrom(...STRATEGY_NAMES),
+    seed: fc.nat({ max: 1_000_000 }),
+  })
+  .map(({ scenario, patches, flipped, strategy, seed, ...given }) => {
+    const config = flipped.map((key) => `${key}=${CONFIG_DEFAULTS[key] === true ? "n" : "y"}`).join(",");
+    const parameters = parametersIfSane({
+      ...given,
+      patches: patches.length === 0 ? "none" : patches.join(","),
+      config,
+    });
+    return parameters === null ? null : new Situation(scenario, parameters, strategy, `${seed}/0`);
+  })
+  .filter((situation) => situation !== null);
+
+function parametersIfSane(given: GivenParameters): Parameters | null {
+  try {
+    return resolveParameters(given);
+  } catch (error) {
+    if (error instanceof BadParameter) return null;
+    throw error;
+  }
+}
