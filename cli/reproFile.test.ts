@@ -167,10 +167,7 @@ describe("a file that is no good repro", () => {
 
   test("a schedule with a CPU there is no room for", async () => {
     const file = edited((repro) => ({ ...repro, schedule: `${repro.schedule} s16` }));
-    expectRefused(
-      await sandbox.cli("replay", file),
-      /was edited: field "schedule": "s16" is no part of a schedule/,
-    );
+    expectRefused(await sandbox.cli("replay", file), /was edited: field "schedule": "s16" is no part of a schedule/);
   });
 
   test("a schedule that would fill the memory", async () => {

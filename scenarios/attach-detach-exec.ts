@@ -36,7 +36,16 @@ export const attachDetachExec: Scenario = {
   name: "attach-detach-exec",
   title: "Can struct utrace be freed by a detach while the task that it stopped still uses it?",
   source: "Alexey Dobriyan, 2008-08-27 14:32 and 14:46: expt_ptratt.c of the ptrace exploit collection",
-  known: ["use-after-free", "slab-corruption", "paging-fault", "bug-on", "deadlock", "hung-task", "lock-misuse", "leak"],
+  known: [
+    "use-after-free",
+    "slab-corruption",
+    "paging-fault",
+    "bug-on",
+    "deadlock",
+    "hung-task",
+    "lock-misuse",
+    "leak",
+  ],
   program: (parameters) => world("attach-detach-exec", parameters, (kernel, p) => populate(kernel, p, 1, 0)),
 };
 
@@ -44,6 +53,15 @@ export const attachDetachExecKill: Scenario = {
   name: "attach-detach-exec-kill",
   title: "The same under a loop of killall -9: does the freed struct get written to?",
   source: "Alexey Dobriyan, 2008-08-27 15:00: in parallel with killall -9 expl_ptratt and exe",
-  known: ["use-after-free", "slab-corruption", "paging-fault", "bug-on", "deadlock", "hung-task", "lock-misuse", "leak"],
+  known: [
+    "use-after-free",
+    "slab-corruption",
+    "paging-fault",
+    "bug-on",
+    "deadlock",
+    "hung-task",
+    "lock-misuse",
+    "leak",
+  ],
   program: (parameters) => world("attach-detach-exec-kill", parameters, (kernel, p) => populate(kernel, p, 2, 1)),
 };

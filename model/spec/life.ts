@@ -75,7 +75,10 @@ function applyTo(draft: Draft<LifeState>, event: LifeEvent): void {
       break;
     case "struct-dying": {
       const struct = draft.structs[event.utrace];
-      demand(struct !== undefined && struct.phase === "live", "a struct is taken from its task exactly once, while it lives");
+      demand(
+        struct !== undefined && struct.phase === "live",
+        "a struct is taken from its task exactly once, while it lives",
+      );
       if (struct !== undefined) struct.phase = "dying";
       break;
     }
