@@ -15,32 +15,38 @@ export const POINTER = 1;
 /** The field holds a signed integer. */
 export const SIGNED = 2;
 
-interface CScalar {
+/** A C integer or pointer. */
+export interface CScalar {
   readonly type: "scalar";
   readonly name: string;
   readonly size: number;
   readonly code: number;
 }
-interface CBits {
+/** A bit-field. */
+export interface CBits {
   readonly type: "bits";
   readonly width: number;
 }
-interface CBitAlias {
+/** A second name for neighbouring bit-fields. */
+export interface CBitAlias {
   readonly type: "bit-alias";
   readonly first: string;
   readonly width: number;
 }
-interface CArray {
+/** An array. */
+export interface CArray {
   readonly type: "array";
   readonly of: CType;
   readonly count: number;
 }
-interface COptional<T> {
+/** A member under `#ifdef`. */
+export interface COptional<T> {
   readonly type: "optional";
   readonly when: (config: Config) => boolean;
   readonly of: T;
 }
-interface CUnion<M> {
+/** A union. */
+export interface CUnion<M> {
   readonly type: "union";
   readonly members: M;
 }
