@@ -381,6 +381,27 @@ describe("exit", () => {
     expect(play.findings()).toEqual([]);
   });
 
+  test("of a thread whose child is a zombie: its process has heard of that and is not told again", () => {
+    const thread = doing("forks", forks(), () => syscall(do_exit, 0));
+    const { play, target } = stage(doing("leader", clones(thread)));
+    play.poke(actionOf(play.peek(target, TASK.sighand), SIGCHLD), sa_handler, 0x4000);
+    play.poke(target, TASK.blocked, sigmask(SIGCHLD));
+    play
+      .run("target", at(WAKE_UP, undefined, "do_fork"))
+      .step("target")
+      .run("target", inUserMode);
+    play
+      .run("thread", at(WAKE_UP, undefined, "do_fork"))
+      .step("thread")
+      .run("child");
+    expect(play.pending(target).shared).toBe(sigmask(SIGCHLD));
+    play.poke(play.peek(target, TASK.signal), SIGNAL.shared_pending.signal, 0);
+    play.run("thread");
+    expect(play.peek(play.context("child").task, TASK.real_parent)).toBe(target);
+    expect(play.pending(target).shared).toBe(0);
+    expect(play.findings()).toEqual([]);
+  });
+
   test("no signal reaches a task from exit_signals on", () => {
     const { play, target } = stage(exits);
     play.run("target", at(STORE, TASK.exit_code));

@@ -1,6 +1,7 @@
 /** Signals: who is woken by what, where a signal waits, group stops, and who dies. */
 import { describe, expect, test } from "vitest";
 import { type Ptr, schedule } from "../../sim/index.ts";
+import { thread_info } from "../../sim/kernelStructs.ts";
 import { LOAD, SPIN_LOCK, UPDATE } from "../../sim/op.ts";
 import { at, inUserMode, named, Play, tracedAndStopped, userLoop, within } from "../testProgram.ts";
 import { syscall, user_mode } from "./entry.ts";
@@ -249,6 +250,16 @@ describe("a pending signal", () => {
     play.poke(target, TASK.blocked, sigmask(SIGUSR1));
     kill(SIGUSR1);
     expect(play.tif(target)).toBe(0);
+    expect(play.tif(thread)).toBe(TIF_SIGPENDING);
+  });
+
+  test("for the group goes past a thread that has one to look at already and waits for a CPU", () => {
+    const { play, target, threads, kill, handle } = group(1);
+    const [thread] = threads as [Ptr];
+    handle(SIGUSR1, HANDLER);
+    play.poke(play.machine.threadInfo(target), thread_info.fields.flags, TIF_SIGPENDING);
+    play.preempt("target");
+    kill(SIGUSR1);
     expect(play.tif(thread)).toBe(TIF_SIGPENDING);
   });
 

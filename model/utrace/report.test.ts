@@ -1,16 +1,18 @@
 /** Reporting passes: which callbacks run, in which order, and when what they ask for takes effect. */
 import { describe, expect, test } from "vitest";
-import { type KernelFunction, kernel, load, type Ptr } from "../../sim/index.ts";
+import { choose, execute, type KernelFunction, kernel, load, makeStrategy, type Ptr } from "../../sim/index.ts";
 import { thread_info } from "../../sim/kernelStructs.ts";
 import { type Request, SPIN_LOCK, WAKE_UP, YIELD } from "../../sim/op.ts";
 import { syscall, user_mode } from "../linux/entry.ts";
-import { EINPROGRESS } from "../linux/errno.ts";
+import { EINPROGRESS, ESRCH, IS_ERR } from "../linux/errno.ts";
 import { sys_execve } from "../linux/exec.ts";
 import { do_exit } from "../linux/exit.ts";
 import { CLONE_THREAD, do_fork } from "../linux/fork.ts";
+import { get_pid_task, put_pid } from "../linux/pid.ts";
 import {
   EXIT_ZOMBIE,
   PF_STARTING,
+  put_task_struct,
   TASK_RUNNING,
   TASK_STOPPED,
   TASK_TRACED,
@@ -37,6 +39,7 @@ import {
   functionNames,
   inUserMode,
   loggingOps,
+  modelProgram,
   named,
   Play,
   STOPS,
@@ -46,8 +49,8 @@ import {
   within,
 } from "../testProgram.ts";
 import { utrace_attach_task } from "./attach.ts";
-import { utrace_control, utrace_set_events } from "./control.ts";
-import type { utrace_engine_ops } from "./engine.ts";
+import { utrace_barrier, utrace_control, utrace_set_events } from "./control.ts";
+import { placeOps, type utrace_engine_ops, utrace_engine_put } from "./engine.ts";
 import {
   UTRACE_ATTACH_CREATE,
   UTRACE_DETACH,
@@ -701,4 +704,82 @@ describe("report_signal", () => {
     expect(log).toEqual(["A signal(0x25, 1)", "A signal(0x65, 1)"]);
     expect(play.peek(target, TASK.exit_code)).toBe(SIGHUP);
   });
+});
+
+describe("in random runs of a task and two tracers that come and go", () => {
+  const EVENTS = 0x3fff & ~E.JCTL & ~UTRACE_EVENT_SIGNAL_ALL;
+  let diaries: string[][] = [];
+
+  /** Attaches, perhaps asks for a report, and detaches; "gone" in its diary says that the detach is complete. */
+  const comesAndGoes = named("comes_and_goes", function* (pid: Ptr, ops: Ptr, diary: string[]) {
+    const task = yield* get_pid_task(pid);
+    yield* put_pid(pid);
+    if (task === 0) return;
+    const engine = yield* utrace_attach_task(task, UTRACE_ATTACH_CREATE, ops, 0);
+    if (!IS_ERR(engine)) {
+      yield* utrace_set_events(task, engine, EVENTS);
+      if ((yield* choose(2)) === 1) yield* utrace_control(task, engine, UTRACE_INTERRUPT);
+      yield* user_mode(100_000);
+      let ret = yield* utrace_control(task, engine, UTRACE_DETACH);
+      if (ret === -EINPROGRESS) {
+        ret = yield* utrace_barrier(task, engine);
+        if (ret === -ESRCH) ret = 0;
+      }
+      if (ret === 0) diary.push("gone");
+      yield* utrace_engine_put(engine);
+    }
+    yield* put_task_struct(task);
+  });
+  const busy = named("busy", function* () {
+    for (const deed of [getpid, execs, getpid]) {
+      yield* user_mode(50_000);
+      yield* deed();
+    }
+    yield* syscall(do_group_exit, 3);
+  });
+  const program = modelProgram((booted) => {
+    diaries = [];
+    const target = booted.process({ comm: "target", pid: 200, subject: true }, busy);
+    for (const pid of [201, 202]) {
+      const diary: string[] = [];
+      diaries.push(diary);
+      const ops = placeOps(booted.machine, loggingOps(diary, "A", ALL));
+      booted.process({ comm: "tracer", pid }, comesAndGoes, booted.getPid(target), ops, diary);
+    }
+  });
+
+  test.each(["random", "timed"] as const)(
+    "DEATH comes before REAP, REAP once and last, and nothing after a detach: 200 runs, %s",
+    (strategy) => {
+      const seen = new Set<string>();
+      for (let run = 0; run < 200; run++) {
+        const { findings } = execute(program, makeStrategy(strategy, `callbacks/${run}`), {
+          scheduleOnlyOnFinding: true,
+        });
+        const kinds = findings.map(({ kind, function: name }) => `${kind} in ${name}`);
+        // Nobody stops here, so of the posted defects only these two can show.
+        expect(
+          kinds.filter((kind) => !POSTED.has(kind)),
+          `run ${run}`,
+        ).toEqual([]);
+        for (const diary of diaries) {
+          for (const entry of diary) seen.add(entry.replace(/\(.*/, ""));
+          const names = diary.map((entry) => entry.replace(/^A |\(.*/g, ""));
+          const gone = names.indexOf("gone");
+          if (gone >= 0) expect(names.slice(gone + 1), `run ${run}`).toEqual([]);
+          const rank = (name: string): number => ["exit", "death", "reap"].indexOf(name);
+          const last = names.filter((name) => rank(name) >= 0);
+          expect(last, `run ${run}`).toEqual([...new Set(last)].sort((a, b) => rank(a) - rank(b)));
+          if (names.includes("reap")) expect(names.filter((name) => name !== "gone").at(-1), `run ${run}`).toBe("reap");
+        }
+      }
+      expect([...seen].sort()).toEqual(
+        [
+          "gone",
+          ...["death", "exec", "exit", "quiesce", "reap", "syscall_entry", "syscall_exit"].map((name) => `A ${name}`),
+        ].sort(),
+      );
+    },
+  );
+  const POSTED = new Set(["leak in utrace_attach_task", "bug-on in utrace_resume"]);
 });

@@ -71,7 +71,10 @@ import { ENGINE, UTRACE } from "./structs.ts";
 
 const ACTION = k_sigaction.fields;
 
-/** `current->utrace->interrupt`, without lock or look at the pointer. BUG(kernel) */
+/**
+ * `current->utrace->interrupt`, without a look at the pointer. It holds by the siglock alone: a detach by another task
+ * takes that in utrace_wakeup, after it has cleared task->utrace_flags and before it clears the pointer.
+ */
 export const utrace_interrupt_pending = kernel(function* utrace_interrupt_pending() {
   return (yield* load(yield* load(current(), TASK.utrace), UTRACE.interrupt)) !== 0;
 });

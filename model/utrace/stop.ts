@@ -123,7 +123,7 @@ export const utrace_do_stop = kernel(function* utrace_do_stop(target: Ptr, utrac
     return true;
   }
   let stopped = false;
-  // BUG(kernel): not lock_task_sighand; a target past __exit_signal has no sighand.
+  // Not lock_task_sighand: on its way to __exit_signal release_task needs utrace->lock, as long as the pointer is set.
   yield* lock_siglock_irq(target);
   if ((yield* load(target, TASK.exit_state)) !== 0) {
     // Quiescent only if its death report is over, or will never come.
