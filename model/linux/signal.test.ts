@@ -263,6 +263,29 @@ describe("a pending signal", () => {
     expect(play.tif(thread)).toBe(TIF_SIGPENDING);
   });
 
+  test("goes to the threads in turn; one that has exited loses its turn to the next", () => {
+    const play = new Play();
+    const exits = named("exits_thread", function* () {
+      yield* user_mode(1000);
+      yield* syscall(do_exit, 0);
+    });
+    const main = named("leader", function* () {
+      yield* syscall(do_fork, CLONE_THREAD, "thread1", exits);
+      yield* syscall(do_fork, CLONE_THREAD, "thread2", userLoop);
+      for (;;) yield* user_mode(1000);
+    });
+    const target = play.process("target", main);
+    play.run("target", inUserMode).run("thread1", inUserMode).run("thread2", inUserMode);
+    const { signal, kill, handle } = handles(play, target);
+    handle(SIGUSR1, HANDLER);
+    play.poke(target, TASK.blocked, sigmask(SIGUSR1));
+    kill(SIGUSR1);
+    expect(play.peek(signal, SIGNAL.curr_target)).toBe(play.context("thread1").task);
+    play.run("thread1");
+    expect(play.context("thread1").finished).toBe(true);
+    expect(play.peek(signal, SIGNAL.curr_target)).toBe(play.context("thread2").task);
+  });
+
   test("left to a thread that exits is left to the others", () => {
     const { play, target, kill, handle } = exitingThread();
     handle(SIGUSR1, HANDLER);

@@ -16,8 +16,8 @@ import {
   TIF_SINGLESTEP,
   TIF_SYSCALL_TRACE,
 } from "../linux/sched.ts";
-import { kill_pid_info, SIGCONT, SIGKILL, SIGSTOP } from "../linux/signal.ts";
-import { TASK } from "../linux/structs.ts";
+import { kill_pid_info, SIGCONT, SIGKILL, SIGNAL_STOP_STOPPED, SIGSTOP, send_sig_thread } from "../linux/signal.ts";
+import { SIGNAL, TASK } from "../linux/structs.ts";
 import {
   at,
   attach,
@@ -356,6 +356,27 @@ describe("of a target in a job control stop", () => {
     play.call(() => kill_pid_info(SIGCONT, pid));
     expect(play.look(target)).toMatchObject({ state: TASK_RUNNING, runs: true });
   });
+});
+
+test("a thread that goes to TASK_TRACED in the middle of a group stop counts as stopped; nobody ends the group stop", () => {
+  const main = named("two_threads", function* () {
+    yield* user_mode(1000);
+    yield* syscall(do_fork, CLONE_THREAD, "thread", userLoop);
+    for (;;) yield* user_mode(1000);
+  });
+  const { play, target, engine } = traced({ main, answers: STOPS, events: QUIESCE });
+  play.step("target").run("target", inUserMode).run("thread", inUserMode);
+  control(play, target, engine, "STOP");
+  play.run("target", at(SPIN_LOCK, undefined, "utrace_stop"));
+  const { task: thread } = play.context("thread");
+  play.call(() => send_sig_thread(SIGSTOP, thread));
+  play.run("thread");
+  const signal = play.peek(target, TASK.signal);
+  expect(play.peek(signal, SIGNAL.group_stop_count)).toBe(1);
+  play.run("target");
+  expect(play.peek(signal, SIGNAL.group_stop_count)).toBe(0);
+  expect(play.peek(signal, SIGNAL.flags) & SIGNAL_STOP_STOPPED).toBe(0);
+  expect([play.look(target).state, play.look(thread).state]).toEqual([TASK_TRACED, TASK_STOPPED]);
 });
 
 describe("races with the target", () => {

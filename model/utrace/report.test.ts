@@ -530,11 +530,13 @@ describe("the end of a task", () => {
 
   test("each engine is told of the reap, in the order of attachment, in the reaper's context", () => {
     const { play, target, log } = traced({ main: doing("exits", exits), answers: ALL, events: LAST });
-    attach(play, target, loggingOps(log, "B", ALL), LAST);
-    attach(play, target, loggingOps(log, "C", ALL), E.DEATH);
+    const second = attach(play, target, loggingOps(log, "B", ALL), LAST);
+    const third = attach(play, target, loggingOps(log, "C", ALL), E.DEATH);
     play.run("init").run("target");
     expect(log).toEqual(["A exit(3)", "B exit(3)", "A death", "B death", "C death"]);
     play.run("init", within("B_report_reap"));
+    expect(play.peek(second, ENGINE.ops)).toBe(0);
+    expect(play.peek(third, ENGINE.ops)).not.toBe(0);
     expect(functionNames(play.context("init"))).toEqual([
       "B_report_reap",
       "utrace_reap",
@@ -567,6 +569,16 @@ describe("the end of a task", () => {
     play.run("init").run("target", within("A_report_death")).run("init").run("target").rcu();
     expect(log).toEqual(["A exit(3)", "A death", "A reap"]);
     expect(play.findings()).toEqual([]);
+  });
+
+  test("a report or an interrupt that was asked for before is forgotten when the death report begins", () => {
+    const { play, target, engine } = traced({ main: doing("exits", exits), answers: ALL, events: LAST });
+    play.run("target", within("A_report_exit"));
+    play.call(() => utrace_control(target, engine, UTRACE_REPORT));
+    play.call(() => utrace_control(target, engine, UTRACE_INTERRUPT));
+    expect(play.look(target).utrace).toEqual(["report", "interrupt"]);
+    play.run("target", within("A_report_death"));
+    expect(play.look(target).utrace).toEqual(["death"]);
   });
 
   test("an engine that was detached before the reap is not told of it", () => {
@@ -677,6 +689,21 @@ describe("report_signal", () => {
     play.step("target").run("target", inUserMode);
     expect(log).toEqual(["A signal(0x5, 10)", `A signal(0x${(UTRACE_SIGNAL_HANDLER | RESUME).toString(16)}, 0)`]);
     expect(play.peek(target, TASK.blocked)).toBe(sigmask(SIGUSR1));
+  });
+
+  test.each([
+    ["UTRACE_REPORT", UTRACE_REPORT],
+    ["UTRACE_INTERRUPT", UTRACE_INTERRUPT],
+  ])("%s is taken for UTRACE_RESUME, so that no report asks for the next", (_name, action) => {
+    const { play, target, log } = traced({
+      answers: { report_signal: UTRACE_SIGNAL_DELIVER | action },
+      events: SIGNALS | E.QUIESCE,
+    });
+    play.poke(actionOf(play.peek(target, TASK.sighand), SIGUSR1), k_sigaction.fields.sa_handler, 0x4000);
+    const pid = play.booted.getPid(target);
+    play.call(() => kill_pid_info(SIGUSR1, pid));
+    play.step("target").run("target", inUserMode);
+    expect(log).toEqual(["A signal(0x5, 10)"]);
   });
 
   test("UTRACE_SIGNAL_HOLD puts the signal back on the thread's own queue", () => {
