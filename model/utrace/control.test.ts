@@ -16,8 +16,17 @@ import {
   TIF_SINGLESTEP,
   TIF_SYSCALL_TRACE,
 } from "../linux/sched.ts";
-import { kill_pid_info, SIGCONT, SIGKILL, SIGNAL_STOP_STOPPED, SIGSTOP, send_sig_thread } from "../linux/signal.ts";
-import { SIGNAL, TASK } from "../linux/structs.ts";
+import {
+  actionOf,
+  kill_pid_info,
+  SIGCONT,
+  SIGKILL,
+  SIGNAL_STOP_STOPPED,
+  SIGSTOP,
+  SIGUSR1,
+  send_sig_thread,
+} from "../linux/signal.ts";
+import { k_sigaction, SIGNAL, TASK } from "../linux/structs.ts";
 import {
   at,
   attach,
@@ -45,7 +54,7 @@ import {
 } from "./events.ts";
 import { ENGINE } from "./structs.ts";
 
-const { EXEC, QUIESCE, JCTL, SYSCALL_ENTRY, SYSCALL_EXIT } = UTRACE_EVENT;
+const { EXEC, QUIESCE, JCTL, SIGNAL_TERM, SYSCALL_ENTRY, SYSCALL_EXIT } = UTRACE_EVENT;
 
 const ACTIONS = {
   STOP: UTRACE_STOP,
@@ -186,6 +195,22 @@ describe("of a target in TASK_TRACED", () => {
     expect(log).toEqual([]);
   });
 
+  test.each(["STOP", "INTERRUPT"] as const)(
+    "a signal that came while it was stopped (by UTRACE_%s) is not lost",
+    (action) => {
+      const { play, target, engine } = traced({ answers: STOPS, events: QUIESCE });
+      play.poke(actionOf(play.peek(target, TASK.sighand), SIGUSR1), k_sigaction.fields.sa_handler, 0x4000);
+      control(play, target, engine, action);
+      play.run("target");
+      const pid = play.booted.getPid(target);
+      play.call(() => kill_pid_info(SIGUSR1, pid));
+      expect(play.look(target)).toMatchObject({ state: TASK_TRACED, runs: false, tif: 0 });
+      control(play, target, engine, "RESUME");
+      play.run("target", within("handle_signal"));
+      expect(play.pending(target)).toEqual({ own: 0, shared: 0 });
+    },
+  );
+
   test("UTRACE_DETACH of the last engine frees its structs: no callback, nothing left", () => {
     const { play, target, engine, log } = tracedAndStopped();
     control(play, target, engine, "DETACH");
@@ -298,7 +323,17 @@ describe("of a target in a job control stop", () => {
     expect(play.wantsStop(engine)).toBe(true);
   });
 
-  test("fixme: and its next event is BUG_ON(utrace->stopped) in start_report", () => {
+  test("fixme: an engine with events for other signals has lost its stop too, but `stopped` is cleared", () => {
+    const { play, target, engine, pid } = jobStopped(SIGNAL_TERM);
+    control(play, target, engine, "STOP");
+    expect(play.look(target).utrace).toEqual(["stopped"]);
+    play.call(() => kill_pid_info(SIGCONT, pid));
+    play.run("target", inUserMode);
+    expect(play.look(target)).toMatchObject({ state: TASK_RUNNING, utrace: [] });
+    expect(play.wantsStop(engine)).toBe(true);
+  });
+
+  test("fixme: with `stopped` left set its next event is BUG_ON(utrace->stopped) in start_report", () => {
     const main = named("execs", function* () {
       yield* user_mode(1000);
       yield* syscall(sys_execve);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { choose, execute, type KernelFunction, kernel, load, makeStrategy, type Ptr } from "../../sim/index.ts";
 import { thread_info } from "../../sim/kernelStructs.ts";
-import { type Request, SPIN_LOCK, WAKE_UP, YIELD } from "../../sim/op.ts";
+import { LOAD, type Request, SPIN_LOCK, WAKE_UP, YIELD } from "../../sim/op.ts";
 import { syscall, user_mode } from "../linux/entry.ts";
 import { EINPROGRESS, ESRCH, IS_ERR } from "../linux/errno.ts";
 import { sys_execve } from "../linux/exec.ts";
@@ -10,6 +10,7 @@ import { do_exit } from "../linux/exit.ts";
 import { CLONE_THREAD, do_fork } from "../linux/fork.ts";
 import { get_pid_task, put_pid } from "../linux/pid.ts";
 import {
+  __set_current_state,
   EXIT_ZOMBIE,
   PF_STARTING,
   put_task_struct,
@@ -18,11 +19,13 @@ import {
   TASK_TRACED,
   TIF_NOTIFY_RESUME,
   TIF_SIGPENDING,
+  TIF_SINGLESTEP,
 } from "../linux/sched.ts";
 import {
   actionOf,
   do_group_exit,
   kill_pid_info,
+  SA_ONESHOT,
   SIGCHLD,
   SIGCONT,
   SIGHUP,
@@ -32,7 +35,7 @@ import {
   SIGUSR1,
   sigmask,
 } from "../linux/signal.ts";
-import { k_sigaction, TASK } from "../linux/structs.ts";
+import { k_sigaction, SIGNAL, TASK } from "../linux/structs.ts";
 import {
   at,
   attach,
@@ -64,6 +67,7 @@ import {
   UTRACE_SIGNAL_HOLD,
   UTRACE_SIGNAL_IGN,
   UTRACE_SIGNAL_REPORT,
+  UTRACE_SIGNAL_STOP,
   UTRACE_SIGNAL_TERM,
   UTRACE_STOP,
   UTRACE_SYSCALL_ABORT,
@@ -494,6 +498,26 @@ describe("report_jctl", () => {
     expect(play.look(target)).toMatchObject({ state: TASK_RUNNING });
   });
 
+  test("a callback that slept leaves the target in its stop, unless that has ended", () => {
+    for (const ended of [false, true]) {
+      const { play, target, pid } = jobControl({
+        *report_jctl() {
+          // What is left of the state after a callback that had to wait for something.
+          yield* __set_current_state(TASK_RUNNING);
+          yield* load(target, TASK.state);
+          return RESUME;
+        },
+      });
+      play.call(() => kill_pid_info(SIGSTOP, pid));
+      play.run("target", at(LOAD, TASK.state, "A_report_jctl"));
+      if (ended) play.call(() => kill_pid_info(SIGCONT, pid));
+      if (ended)
+        play.run("target", within("int_signal")).run("target", at(LOAD, SIGNAL.flags, "get_signal_to_deliver"));
+      else play.run("target");
+      expect(play.look(target).state).toBe(ended ? TASK_RUNNING : TASK_STOPPED);
+    }
+  });
+
   test("until it is over the target does not count as stopped", () => {
     const { play, target, engine, pid } = jobControl();
     play.call(() => kill_pid_info(SIGSTOP, pid));
@@ -704,6 +728,38 @@ describe("report_signal", () => {
     play.call(() => kill_pid_info(SIGUSR1, pid));
     play.step("target").run("target", inUserMode);
     expect(log).toEqual(["A signal(0x5, 10)"]);
+  });
+
+  test("can turn a fatal signal into a stop", () => {
+    const { play, target } = signalled(() => UTRACE_SIGNAL_STOP | RESUME, SIGTERM);
+    play.run("target");
+    expect(play.look(target)).toMatchObject({ state: TASK_STOPPED, runs: false });
+    expect(play.findings()).toEqual([]);
+  });
+
+  test("of a signal with a one-shot handler: utrace takes the handler off", () => {
+    const { play, target } = traced({ answers: { report_signal: keep }, events: SIGNALS });
+    const action = actionOf(play.peek(target, TASK.sighand), SIGUSR1);
+    play.poke(action, k_sigaction.fields.sa_handler, 0x4000);
+    play.poke(action, k_sigaction.fields.sa_flags, SA_ONESHOT);
+    const pid = play.booted.getPid(target);
+    play.call(() => kill_pid_info(SIGUSR1, pid));
+    play.step("target").run("target", inUserMode);
+    expect(play.peek(action, k_sigaction.fields.sa_handler)).toBe(0);
+    expect(play.peek(target, TASK.blocked)).toBe(sigmask(SIGUSR1));
+  });
+
+  test("after a handler's frame of a task that is stepped there is a report before its first instruction", () => {
+    const { play, target, log } = traced({
+      answers: { report_signal: (action) => (log.length === 1 ? UTRACE_SIGNAL_DELIVER : action & 0xf0) | RESUME },
+      events: SIGNALS | E.QUIESCE,
+    });
+    play.poke(actionOf(play.peek(target, TASK.sighand), SIGUSR1), k_sigaction.fields.sa_handler, 0x4000);
+    play.poke(play.machine.threadInfo(target), thread_info.fields.flags, TIF_SINGLESTEP);
+    const pid = play.booted.getPid(target);
+    play.call(() => kill_pid_info(SIGUSR1, pid));
+    play.step("target").run("target", inUserMode);
+    expect(log).toEqual(["A signal(0x5, 10)", `A signal(0x${(UTRACE_SIGNAL_HANDLER | RESUME).toString(16)}, 0)`]);
   });
 
   test("UTRACE_SIGNAL_HOLD puts the signal back on the thread's own queue", () => {
