@@ -188,6 +188,7 @@ export class BootedKernel {
     const queue = at(signal, SIGNAL.wait_chldexit);
     pokeLock(m, at(queue, wait_queue_head_t.fields.lock), spinlock_t);
     emptyList(at(queue, wait_queue_head_t.fields.task_list));
+    this.g.utrace.lifetime.boot(m, task);
     if (parent === 0) return;
     const head = at(parent, TASK.children);
     const entry = at(task, TASK.sibling);

@@ -42,6 +42,7 @@ import {
   UTRACE_STOP,
 } from "./utrace/events.ts";
 import type { Patch } from "./utrace/globals.ts";
+import { configUnder, type Lifetime } from "./utrace/lifetime.ts";
 import { pointer } from "./utrace/lifetimes/pointer.ts";
 import { ENGINE, UTRACE } from "./utrace/structs.ts";
 
@@ -51,22 +52,25 @@ export interface ModelOptions {
   readonly checks?: readonly CheckName[];
   readonly stepsMax?: number;
   readonly patches?: readonly Patch[];
+  /** Default: as posted. */
+  readonly lifetime?: Lifetime;
 }
 
 /** A program over the kernel as posted, with every check and the config of the thread's first crash unless told otherwise. */
 export const modelProgram = (populate: (booted: BootedKernel) => void, options: ModelOptions = {}): Program => {
   const checks = options.checks ?? CHECK_NAMES;
+  const lifetime = options.lifetime ?? pointer;
   return {
     name: "model",
     options: {
-      config: {
+      config: configUnder(lifetime, {
         PREEMPT: true,
         DEBUG_SPINLOCK: true,
         LOCKDEP: true,
         DEBUG_PAGEALLOC: true,
         UTRACE_DEBUG: true,
         ...options.config,
-      },
+      }),
       cpus: options.cpus ?? 2,
       checks: new Set(checks),
       stepsMax: options.stepsMax ?? 20_000,
@@ -74,7 +78,7 @@ export const modelProgram = (populate: (booted: BootedKernel) => void, options: 
     },
     setup(machine) {
       if (checks.includes("spec")) observeLives(machine);
-      populate(new BootedKernel(machine, { lifetime: pointer, patches: options.patches ?? [] }));
+      populate(new BootedKernel(machine, { lifetime, patches: options.patches ?? [] }));
     },
   };
 };

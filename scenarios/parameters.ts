@@ -3,6 +3,7 @@
  *
  * Pure: text in, {@link Parameters} or a {@link BadParameter} out.
  */
+import { LIFETIMES as lifetimesByName } from "../model/utrace/lifetimes/index.ts";
 import { CHECK_NAMES, type CheckName, type Config } from "../sim/index.ts";
 import type { Parameters } from "./scenario.ts";
 
@@ -23,8 +24,8 @@ export const CONFIG_DEFAULTS: Config = {
   UTRACE_PTRACE: false,
 };
 
-/** Lifetimes of struct utrace. */
-export const LIFETIMES: readonly string[] = ["pointer"];
+/** Names of the lifetimes of struct utrace; the first is the default. */
+export const LIFETIMES: readonly string[] = [...lifetimesByName.keys()];
 
 /** Fixes from utrace's later history, each with what it does. */
 export const PATCHES: Readonly<Record<string, string>> = {
@@ -54,7 +55,7 @@ const list = (text: string): string[] =>
 
 /** Adds what is not given, and refuses what makes no sense. */
 export function resolveParameters(given: GivenParameters): Parameters {
-  const lifetime = given.lifetime ?? "pointer";
+  const lifetime = given.lifetime ?? (LIFETIMES[0] as string);
   if (!LIFETIMES.includes(lifetime)) {
     throw new BadParameter(`unknown lifetime "${lifetime}"; known: ${LIFETIMES.join(", ")}`);
   }

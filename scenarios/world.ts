@@ -1,7 +1,7 @@
 /** From parameters to a program: what all scenarios share. */
 import { BootedKernel, kernelMachineOptions } from "../model/boot.ts";
 import { observeLives } from "../model/spec/observer.ts";
-import type { Lifetime } from "../model/utrace/lifetime.ts";
+import { configUnder, type Lifetime } from "../model/utrace/lifetime.ts";
 import { LIFETIMES } from "../model/utrace/lifetimes/index.ts";
 import type { Program } from "../sim/index.ts";
 import type { Parameters } from "./scenario.ts";
@@ -20,7 +20,13 @@ export function world(
   const lifetime = LIFETIMES.get(parameters.lifetime) as Lifetime;
   return {
     name,
-    options: { config, cpus, checks: new Set(checks), stepsMax, ...kernelMachineOptions() },
+    options: {
+      config: configUnder(lifetime, config),
+      cpus,
+      checks: new Set(checks),
+      stepsMax,
+      ...kernelMachineOptions(),
+    },
     setup(machine) {
       if (checks.includes("spec")) observeLives(machine);
       populate(new BootedKernel(machine, { lifetime, patches }), parameters);

@@ -39,11 +39,12 @@ export interface CArray {
   readonly of: CType;
   readonly count: number;
 }
-/** A member under `#ifdef`. */
+/** A member under `#ifdef`, perhaps with another type under `#else`. */
 export interface COptional<T> {
   readonly type: "optional";
   readonly when: (config: Config) => boolean;
   readonly of: T;
+  readonly otherwise: CType | null;
 }
 /** A union. */
 export interface CUnion<M> {
@@ -75,12 +76,27 @@ export const union = <const M extends Members>(members: M): CUnion<M> => ({
   type: "union",
   members,
 });
-/** A member that exists only under some configs (`#ifdef`). */
-export const when = <const T extends CType>(test: string | ((config: Config) => boolean), of: T): COptional<T> => ({
+/**
+ * A member that exists only under some configs (`#ifdef`).
+ *
+ * @param otherwise - Its type where it is not as `of` says (`#else`); without, the member is not there then.
+ */
+export const when = <const T extends CType>(
+  test: string | ((config: Config) => boolean),
+  of: T,
+  otherwise: CType | null = null,
+): COptional<T> => ({
   type: "optional",
   when: typeof test === "string" ? (config) => config[test] === true : test,
   of,
+  otherwise,
 });
+/** What a member is under `config`: null if it is not there. */
+export function typeUnder(declared: CType, config: Config): Exclude<CType, COptional<CType>> | null {
+  let type: CType | null = declared;
+  while (type !== null && type.type === "optional") type = type.when(config) ? type.of : type.otherwise;
+  return type;
+}
 
 /** One addressable member of a declared struct. `id` indexes the tables of a {@link Layout}. */
 export interface Field {
@@ -197,8 +213,10 @@ export class Layout {
         const of = this.measure(type.of);
         return { size: of.size * type.count, align: of.align };
       }
-      case "optional":
-        return type.when(this.config) ? this.measure(type.of) : { size: 0, align: 1 };
+      case "optional": {
+        const present = typeUnder(type, this.config);
+        return present === null ? { size: 0, align: 1 } : this.measure(present);
+      }
       case "struct":
         return this.place(type.members, fieldsOf(type), 0, false);
       case "union":
@@ -221,9 +239,8 @@ export class Layout {
     let bitNext = 0;
     const bitAt: Record<string, number> = {};
     for (const [name, declared] of Object.entries(members)) {
-      let type: CType = declared;
-      while (type.type === "optional" && type.when(this.config)) type = type.of;
-      if (type.type === "optional") continue;
+      const type = typeUnder(declared, this.config);
+      if (type === null) continue;
       const id = fields?.[name]?.id;
       if (type.type === "bits" || type.type === "bit-alias") {
         if (type.type === "bits") {

@@ -123,6 +123,7 @@ export const get_task_struct = (task: Ptr): Kernel<number> => atomic_add_return(
 
 /** Frees a task struct whose last reference is gone. */
 export const __put_task_struct = kernel(function* __put_task_struct(task: Ptr) {
+  yield* globals().utrace.lifetime.utrace_free_task(task);
   yield* kmem_cache_free(globals().task_struct_cachep, task);
 });
 

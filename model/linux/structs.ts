@@ -5,7 +5,8 @@
  * @see include/linux/sched.h, include/linux/pid.h, include/linux/wait.h of 2.6.27
  */
 import { atomic_t, list_head, rcu_head, rwlock_t, spinlock_t } from "../../sim/index.ts";
-import { array, int, long, ptr, struct, u8, u32, ulong } from "../../sim/struct.ts";
+import { array, int, long, ptr, struct, u8, u32, ulong, when } from "../../sim/struct.ts";
+import { utrace } from "../utrace/structs.ts";
 
 /** A queue of pending signals. Only the set is kept: see DEPARTS in signal.ts. */
 export const sigpending = struct("sigpending", { list: list_head, signal: ulong });
@@ -98,8 +99,9 @@ export const task_struct = struct("task_struct", {
   sas_ss_sp: ulong,
   sas_ss_size: ulong,
   audit_context: ptr,
-  utrace: ptr,
-  utrace_flags: ulong,
+  /** The struct itself, or a pointer to it, as the lifetime has it. */
+  utrace: when("UTRACE_EMBEDDED", utrace, when("UTRACE_INDIRECT", ptr)),
+  utrace_flags: when((config) => config.UTRACE_EMBEDDED === true || config.UTRACE_INDIRECT === true, ulong),
   parent_exec_id: u32,
   self_exec_id: u32,
   alloc_lock: spinlock_t,

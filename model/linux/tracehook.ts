@@ -6,7 +6,7 @@
  *
  * @see include/linux/tracehook.h with the posted patch applied
  */
-import { BUG_ON, load, type Ptr, smp_mb, spin_lock, spin_unlock, store } from "../../sim/index.ts";
+import { load, type Ptr, smp_mb } from "../../sim/index.ts";
 import { current } from "../../sim/primitives.ts";
 import { utrace_release_task } from "../utrace/death.ts";
 import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "../utrace/events.ts";
@@ -21,6 +21,7 @@ import {
   utrace_resume,
 } from "../utrace/report.ts";
 import { utrace_get_signal, utrace_interrupt_pending, utrace_signal_handler } from "../utrace/signal.ts";
+import { globals } from "./globals.ts";
 import { thread_group_empty } from "./sched.ts";
 import type { sigaction, siginfo_t } from "./signal.ts";
 import { TASK } from "./structs.ts";
@@ -58,8 +59,7 @@ export function* tracehook_report_exit(exitCode: number) {
 
 /** A new task has nothing of its creator's tracing. Under `tasklist_lock` for writing. */
 export function* tracehook_finish_clone(child: Ptr) {
-  yield* store(child, TASK.utrace_flags, 0);
-  yield* store(child, TASK.utrace, 0);
+  yield* globals().utrace.lifetime.utrace_init_task(child);
 }
 
 /** In the creator, before the child first runs. */
@@ -69,19 +69,12 @@ export function* tracehook_report_clone(cloneFlags: number, child: Ptr) {
 
 /** First thing in `release_task`, without locks. */
 export function* tracehook_prepare_release_task(task: Ptr) {
-  // Pairs with the barrier in utrace_first_engine: EXIT_DEAD was stored before.
-  yield* smp_mb();
-  if ((yield* load(task, TASK.utrace)) !== 0) yield* utrace_release_task(task);
+  if (yield* globals().utrace.lifetime.needsRelease(task)) yield* utrace_release_task(task);
 }
 
-/** Under `tasklist_lock` for writing, which breaks the documented order with task_lock. BUG(kernel) */
+/** Under `tasklist_lock` for writing. */
 export function* tracehook_finish_release_task(task: Ptr) {
-  if ((yield* load(task, TASK.utrace)) === 0) return;
-  // Another engine attached in between; the attacher sees EXIT_DEAD and takes it back.
-  yield* spin_lock(task, TASK.alloc_lock);
-  const utrace = yield* load(task, TASK.utrace);
-  yield* spin_unlock(task, TASK.alloc_lock);
-  yield* BUG_ON(utrace !== 0, "task->utrace != NULL", "include/linux/tracehook.h:396");
+  yield* globals().utrace.lifetime.tracehook_finish_release_task(task);
 }
 
 /** A signal handler's frame was set up. */
@@ -119,7 +112,7 @@ export function* tracehook_notify_jctl(notify: boolean, why: number) {
 
 /** Under `tasklist_lock` for writing: what to tell the parent, and the cookie for the death report. */
 export function* tracehook_notify_death(task: Ptr) {
-  const deathCookie = yield* load(task, TASK.utrace);
+  const deathCookie = yield* globals().utrace.lifetime.own(task);
   const exitSignal = yield* load(task, TASK.exit_signal);
   let signal: number;
   if (exitSignal === -1) signal = DEATH_REAP;

@@ -1,20 +1,17 @@
 /** Attaching. @see kernel/utrace.c as posted: utrace_attach_task, utrace_attach_pid, get_utrace_lock */
 import {
-  assign_bits,
   kernel,
   load,
   note,
   type Ptr,
-  rcu_dereference,
   rcu_read_lock,
   rcu_read_unlock,
   ref,
-  smp_rmb,
   spin_lock,
   spin_unlock,
   store,
 } from "../../sim/index.ts";
-import { EEXIST, EINVAL, ENOENT, ENOMEM, EPERM, ERESTARTSYS, ERR_PTR, ESRCH, IS_ERR } from "../linux/errno.ts";
+import { EAGAIN, EEXIST, EINVAL, ENOENT, ENOMEM, EPERM, ERESTARTSYS, ERR_PTR, ESRCH, IS_ERR } from "../linux/errno.ts";
 import { list_add_tail } from "../linux/list.ts";
 import { get_pid_task } from "../linux/pid.ts";
 import { EXIT_DEAD, PF_KTHREAD, put_task_struct } from "../linux/sched.ts";
@@ -38,17 +35,18 @@ import { ENGINE, UTRACE } from "./structs.ts";
  */
 export const utrace_attach_task = kernel(function* utrace_attach_task(target: Ptr, flags: number, ops: Ptr, data: Ptr) {
   const create = (flags & UTRACE_ATTACH_CREATE) !== 0;
+  const { lifetime } = utraceGlobals();
   for (;;) {
-    yield* rcu_read_lock();
-    let utrace = yield* rcu_dereference(target, TASK.utrace);
-    yield* smp_rmb();
+    yield* lifetime.readLock();
+    let utrace = yield* lifetime.task_utrace_struct(target);
+    yield* lifetime.readBarrier();
     if ((yield* load(target, TASK.exit_state)) === EXIT_DEAD) {
-      yield* rcu_read_unlock();
+      yield* lifetime.readUnlock();
       return ERR_PTR(create ? -ESRCH : -ENOENT);
     }
     let engine: Ptr;
     if (utrace === 0) {
-      yield* rcu_read_unlock();
+      yield* lifetime.readUnlock();
       if (!create) return ERR_PTR(-ENOENT);
       if (((yield* load(target, TASK.flags)) & PF_KTHREAD) !== 0) return ERR_PTR(-EPERM);
       engine = yield* alloc_engine();
@@ -59,40 +57,46 @@ export const utrace_attach_task = kernel(function* utrace_attach_task(target: Pt
         engine = yield* matching_engine(utrace, flags, ops, data);
         if (engine !== 0) yield* utrace_engine_get(engine);
         yield* spin_unlock(utrace, UTRACE.lock);
-        yield* rcu_read_unlock();
+        yield* lifetime.readUnlock();
         return engine !== 0 ? engine : ERR_PTR(-ENOENT);
       }
-      yield* rcu_read_unlock();
+      yield* lifetime.readUnlock();
       if (ops === 0 || isDetached(ops)) return ERR_PTR(-EINVAL);
       engine = yield* alloc_engine();
       if (engine === 0) return ERR_PTR(-ENOMEM);
+      const refused = yield* lifetime.mayJoin(target);
+      if (refused !== 0) {
+        yield* free_engine(engine);
+        if (refused === -EAGAIN) continue;
+        return ERR_PTR(refused);
+      }
 
-      yield* rcu_read_lock();
-      utrace = yield* rcu_dereference(target, TASK.utrace);
-      if (utrace === 0) yield* rcu_read_unlock();
+      yield* lifetime.readLock();
+      utrace = yield* lifetime.task_utrace_struct(target);
+      if (utrace === 0) yield* lifetime.readUnlock();
       else {
         yield* spin_lock(utrace, UTRACE.lock);
         if ((flags & UTRACE_ATTACH_EXCLUSIVE) !== 0 && (yield* matching_engine(utrace, flags, ops, data)) !== 0) {
           yield* spin_unlock(utrace, UTRACE.lock);
-          yield* rcu_read_unlock();
+          yield* lifetime.readUnlock();
           yield* free_engine(engine);
           return ERR_PTR(-EEXIST);
         }
-        if ((yield* rcu_dereference(target, TASK.utrace)) !== utrace) {
-          // Others detached and attached in between.
+        if (!(yield* lifetime.stillServes(target, utrace))) {
+          // Others detached and attached in between, or the target is being reaped.
           yield* spin_unlock(utrace, UTRACE.lock);
-          yield* rcu_read_unlock();
+          yield* lifetime.readUnlock();
           yield* free_engine(engine);
           continue;
         }
-        yield* rcu_read_unlock();
+        yield* lifetime.readUnlock();
         yield* list_add_tail(ref(engine, ENGINE.entry), ref(utrace, UTRACE.attaching));
         yield* note("engine-attached", engine, utrace);
-        yield* assign_bits(utrace, UTRACE.report, 1);
+        yield* lifetime.joined(target, utrace);
       }
     }
     if (utrace === 0) {
-      utrace = yield* utraceGlobals().lifetime.utrace_first_engine(target, engine);
+      utrace = yield* lifetime.utrace_first_engine(target, engine);
       if (utrace === 0 || IS_ERR(utrace)) {
         yield* free_engine(engine);
         if (utrace === 0) continue;
@@ -138,14 +142,14 @@ export const get_utrace_lock = kernel(function* get_utrace_lock(target: Ptr, eng
     yield* rcu_read_unlock();
     return ERR_PTR(attached ? -ESRCH : -ERESTARTSYS);
   }
-  let utrace = yield* rcu_dereference(target, TASK.utrace);
-  yield* smp_rmb();
+  const { lifetime } = utraceGlobals();
+  let utrace = yield* lifetime.task_utrace_struct(target);
+  yield* lifetime.readBarrier();
   if (utrace === 0 || (yield* load(target, TASK.exit_state)) === EXIT_DEAD) utrace = ERR_PTR(-ESRCH);
   else {
     yield* spin_lock(utrace, UTRACE.lock);
-    const current = yield* rcu_dereference(target, TASK.utrace);
-    const now = current === utrace ? yield* load(engine, ENGINE.ops) : 0;
-    if (current !== utrace || now === 0 || isDetached(now)) {
+    const now = (yield* lifetime.stillServes(target, utrace)) ? yield* load(engine, ENGINE.ops) : 0;
+    if (now === 0 || isDetached(now)) {
       yield* spin_unlock(utrace, UTRACE.lock);
       utrace = ERR_PTR(-ESRCH);
       if (!attached && isDetached(yield* load(engine, ENGINE.ops))) utrace = ERR_PTR(-ERESTARTSYS);

@@ -1,6 +1,6 @@
 /** The end: reaping, and what the last engines are told. @see kernel/utrace.c as posted: utrace_release_task, utrace_reap */
 import { assign_bits, kernel, load, type Ptr, ref, spin_lock, spin_unlock, store } from "../../sim/index.ts";
-import { endListHead, LIST_HEAD, list_empty, list_entry, list_move, list_next } from "../linux/list.ts";
+import { endListHead, LIST_HEAD, list_entry, list_move, list_next } from "../linux/list.ts";
 import { TASK } from "../linux/structs.ts";
 import { splice_attaching } from "./control.ts";
 import { callbackToCall, put_detached_list } from "./engine.ts";
@@ -30,7 +30,7 @@ export const utrace_reap = kernel(function* utrace_reap(target: Ptr, utrace: Ptr
         yield* spin_unlock(utrace, UTRACE.lock);
         const report_reap = yield* callbackToCall(ops, "report_reap");
         yield* report_reap(engine, target);
-        yield* store(utrace, UTRACE.reporting, 0);
+        yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, 0);
         yield* put_detached_list(detached);
         yield* spin_lock(utrace, UTRACE.lock);
         continue restart;
@@ -40,7 +40,7 @@ export const utrace_reap = kernel(function* utrace_reap(target: Ptr, utrace: Ptr
     }
     break;
   }
-  yield* utraceGlobals().lifetime.reaped(utrace);
+  yield* utraceGlobals().lifetime.reaped(target, utrace);
   yield* put_detached_list(detached);
   endListHead();
 });
@@ -48,15 +48,14 @@ export const utrace_reap = kernel(function* utrace_reap(target: Ptr, utrace: Ptr
 /**
  * Called by release_task: the task is being taken out of the world.
  *
- * Context: the reaper's. Takes task_lock, then utrace->lock.
+ * Context: the reaper's. Takes utrace->lock; what the lifetime needs to take the struct away, before that.
  */
 export const utrace_release_task = kernel(function* utrace_release_task(target: Ptr) {
-  const utrace = yield* utraceGlobals().lifetime.takeForRelease(target);
+  const { lifetime } = utraceGlobals();
+  const utrace = yield* lifetime.takeForRelease(target);
   if (utrace === 0) return;
-  // BUG(kernel): no RCU read section between taking the pointer and taking the lock (noted by Peter Zijlstra, 2008-10-06).
   yield* spin_lock(utrace, UTRACE.lock);
-  // An empty list: a detach was quicker with the lock, and the struct is on its way to be freed.
-  if (!(yield* list_empty(ref(utrace, UTRACE.attached)))) {
+  if (yield* lifetime.stillToReap(utrace)) {
     yield* assign_bits(utrace, UTRACE.reap, 1);
     if (((yield* load(target, TASK.utrace_flags)) & UTRACE_EVENT_DEATH_EVENTS) === 0) {
       yield* utrace_reap(target, utrace);

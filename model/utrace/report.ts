@@ -14,9 +14,6 @@ import {
   load,
   local_irq_enable,
   type Ptr,
-  rcu_dereference,
-  rcu_read_lock,
-  rcu_read_unlock,
   ref,
   smp_mb,
   smp_rmb,
@@ -24,7 +21,7 @@ import {
   spin_unlock,
   store,
 } from "../../sim/index.ts";
-import { list_entry, list_next } from "../linux/list.ts";
+import { list_entry } from "../linux/list.ts";
 import {
   __set_current_state,
   set_tsk_thread_flag,
@@ -92,9 +89,10 @@ export const INIT_REPORT = (): utrace_report => ({
 });
 
 const start_report = kernel(function* start_report(utrace: Ptr) {
-  const stopped = (yield* load(utrace, UTRACE.stopped)) !== 0;
+  const { lifetime } = utraceGlobals();
+  const stopped = (yield* lifetime.peek(utrace, UTRACE.stopped)) !== 0;
   yield* BUG_ON(stopped, "utrace->stopped", "kernel/utrace.c:start_report");
-  if ((yield* load(utrace, UTRACE.report)) === 0) return;
+  if ((yield* lifetime.peek(utrace, UTRACE.report)) === 0) return;
   yield* spin_lock(utrace, UTRACE.lock);
   yield* assign_bits(utrace, UTRACE.report, 0);
   yield* splice_attaching(utrace);
@@ -104,11 +102,12 @@ const start_report = kernel(function* start_report(utrace: Ptr) {
 /** Arranges for what the engines asked for, and cleans up after those that left. */
 const finish_report = kernel(function* finish_report(report: utrace_report, task: Ptr, utrace: Ptr) {
   const clean = report.takers && !report.detaches;
-  if (report.action <= UTRACE_REPORT && (yield* load(utrace, UTRACE.report)) === 0) {
+  const { lifetime } = utraceGlobals();
+  if (report.action <= UTRACE_REPORT && (yield* lifetime.peek(utrace, UTRACE.report)) === 0) {
     yield* spin_lock(utrace, UTRACE.lock);
     yield* assign_bits(utrace, UTRACE.report, 1);
     yield* set_tsk_thread_flag(task, TIF_NOTIFY_RESUME);
-  } else if (report.action === UTRACE_INTERRUPT && (yield* load(utrace, UTRACE.interrupt)) === 0) {
+  } else if (report.action === UTRACE_INTERRUPT && (yield* lifetime.peek(utrace, UTRACE.interrupt)) === 0) {
     yield* spin_lock(utrace, UTRACE.lock);
     yield* assign_bits(utrace, UTRACE.interrupt, 1);
     yield* set_tsk_thread_flag(task, TIF_SIGPENDING);
@@ -137,7 +136,7 @@ export const finish_callback = kernel(function* finish_callback(
   ret: number,
 ) {
   const action = utrace_resume_action(ret);
-  yield* store(utrace, UTRACE.reporting, 0);
+  yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, 0);
   yield* cond_resched();
   report.result = ret & ~UTRACE_RESUME_MASK;
   if (action === UTRACE_DETACH || isDetached(yield* load(engine, ENGINE.ops))) {
@@ -172,7 +171,7 @@ const start_callback = kernel(function* start_callback(
   task: Ptr,
   event: number,
 ) {
-  yield* store(utrace, UTRACE.reporting, engine);
+  yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, engine);
   // Pairs with the barriers in utrace_control and utrace_set_events.
   yield* smp_mb();
   let want = yield* load(engine, ENGINE.flags);
@@ -183,10 +182,10 @@ const start_callback = kernel(function* start_callback(
     const report_quiesce = yield* callbackToCall(ops, "report_quiesce");
     const ret = yield* report_quiesce(report.action, engine, task, event);
     if (yield* finish_callback(utrace, report, engine, ret)) {
-      yield* store(utrace, UTRACE.reporting, 0);
+      yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, 0);
       return 0;
     }
-    yield* store(utrace, UTRACE.reporting, engine);
+    yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, engine);
     yield* smp_mb();
     want = yield* load(engine, ENGINE.flags);
   }
@@ -195,7 +194,7 @@ const start_callback = kernel(function* start_callback(
     report.takers = true;
     return ops;
   }
-  yield* store(utrace, UTRACE.reporting, 0);
+  yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, 0);
   return 0;
 });
 
@@ -210,9 +209,10 @@ function* REPORT_CALLBACKS<N extends CallbackName>(
   name: N,
   call: (callback: Callback<N>, engine: Ptr) => Iterable<unknown>,
 ): Inline<void> {
+  const { lifetime } = utraceGlobals();
   const head = ref(utrace, UTRACE.attached);
-  let at = yield* list_next(head);
-  let next = yield* list_next(at);
+  let at = yield* lifetime.nextAttached(utrace, head);
+  let next = yield* lifetime.nextAttached(utrace, at);
   while (at !== head) {
     const engine = list_entry(at, ENGINE.entry);
     const ops = yield* start_callback(utrace, report, engine, task, event);
@@ -222,7 +222,7 @@ function* REPORT_CALLBACKS<N extends CallbackName>(
       yield* finish_callback(utrace, report, engine, ret);
     }
     at = next;
-    next = yield* list_next(at);
+    next = yield* lifetime.nextAttached(utrace, at);
   }
 }
 
@@ -243,7 +243,7 @@ function* REPORT<N extends CallbackName>(
 /** After an exec. A stop asked for here happens on the way to user mode. */
 export const utrace_report_exec = kernel(function* utrace_report_exec() {
   const task = current();
-  const utrace = yield* load(task, TASK.utrace);
+  const utrace = yield* utraceGlobals().lifetime.own(task);
   const report = INIT_REPORT();
   yield* REPORT(task, utrace, report, UTRACE_EVENT.EXEC, "report_exec", (callback, engine) =>
     callback(report.action, engine, task),
@@ -253,7 +253,7 @@ export const utrace_report_exec = kernel(function* utrace_report_exec() {
 /** @returns true if the system call is not to be made. */
 export const utrace_report_syscall_entry = kernel(function* utrace_report_syscall_entry() {
   const task = current();
-  const utrace = yield* load(task, TASK.utrace);
+  const utrace = yield* utraceGlobals().lifetime.own(task);
   const report = INIT_REPORT();
   yield* REPORT(task, utrace, report, UTRACE_EVENT.SYSCALL_ENTRY, "report_syscall_entry", (callback, engine) =>
     callback(report.result | report.action, engine, task),
@@ -268,7 +268,7 @@ export const utrace_report_syscall_entry = kernel(function* utrace_report_syscal
 /** After a system call. A stop asked for here happens on the way to user mode. */
 export const utrace_report_syscall_exit = kernel(function* utrace_report_syscall_exit() {
   const task = current();
-  const utrace = yield* load(task, TASK.utrace);
+  const utrace = yield* utraceGlobals().lifetime.own(task);
   const report = INIT_REPORT();
   yield* REPORT(task, utrace, report, UTRACE_EVENT.SYSCALL_EXIT, "report_syscall_exit", (callback, engine) =>
     callback(report.action, engine, task),
@@ -278,14 +278,14 @@ export const utrace_report_syscall_exit = kernel(function* utrace_report_syscall
 /** In the creator, before the child first runs. Never stops here: the child waits. */
 export const utrace_report_clone = kernel(function* utrace_report_clone(cloneFlags: number, child: Ptr) {
   const task = current();
-  const utrace = yield* load(task, TASK.utrace);
+  const utrace = yield* utraceGlobals().lifetime.own(task);
   const report = INIT_REPORT();
-  yield* store(utrace, UTRACE.u.live.cloning, child);
+  yield* utraceGlobals().lifetime.poke(utrace, UTRACE.u.live.cloning, child);
   yield* REPORT(task, utrace, report, UTRACE_EVENT.CLONE, "report_clone", (callback, engine) =>
     callback(report.action, engine, task, cloneFlags, child),
   );
   // BUG(kernel): the pass may have given the struct up, and this word is its rcu_head by then.
-  yield* store(utrace, UTRACE.u.live.cloning, 0);
+  yield* utraceGlobals().lifetime.poke(utrace, UTRACE.u.live.cloning, 0);
 });
 
 /**
@@ -297,17 +297,18 @@ export const utrace_report_jctl = kernel(function* utrace_report_jctl(_notify: b
   const task = current();
   const wasStopped = yield* task_is_stopped(task);
   const report = INIT_REPORT();
-  yield* rcu_read_lock();
-  const utrace = yield* rcu_dereference(task, TASK.utrace);
+  const { lifetime } = utraceGlobals();
+  yield* lifetime.readLock();
+  const utrace = yield* lifetime.task_utrace_struct(task);
   if (utrace === 0) {
-    yield* rcu_read_unlock();
+    yield* lifetime.readUnlock();
     return;
   }
   yield* spin_lock(utrace, UTRACE.lock);
   yield* assign_bits(utrace, UTRACE.stopped, 0);
   yield* assign_bits(utrace, UTRACE.report, 0);
   yield* spin_unlock(utrace, UTRACE.lock);
-  yield* rcu_read_unlock();
+  yield* lifetime.readUnlock();
   // BUG(kernel): task->utrace is not read again, so what follows may work on a struct that was given up before the lock.
   const type = wasStopped ? CLD_STOPPED : CLD_CONTINUED;
   yield* REPORT(task, utrace, report, UTRACE_EVENT.JCTL, "report_jctl", (callback, engine) =>
@@ -329,7 +330,7 @@ export const utrace_report_jctl = kernel(function* utrace_report_jctl(_notify: b
 /** @returns the exit code, which engines may change. */
 export const utrace_report_exit = kernel(function* utrace_report_exit(exitCode: number) {
   const task = current();
-  const utrace = yield* load(task, TASK.utrace);
+  const utrace = yield* utraceGlobals().lifetime.own(task);
   const report = INIT_REPORT();
   const code = { value: exitCode };
   yield* REPORT(task, utrace, report, UTRACE_EVENT.EXIT, "report_exit", (callback, engine) =>
@@ -403,17 +404,18 @@ export const finish_resume_report = kernel(function* finish_resume_report(
 
 /** TIF_NOTIFY_RESUME was set: a pass of report_quiesce alone, then stop or go on to user mode. */
 export const utrace_resume = kernel(function* utrace_resume(task: Ptr) {
-  const utrace = yield* load(task, TASK.utrace);
+  const { lifetime } = utraceGlobals();
+  const utrace = yield* lifetime.own(task);
   const report = INIT_REPORT();
   yield* local_irq_enable();
-  if ((yield* load(utrace, UTRACE.signal_handler)) !== 0) {
+  if ((yield* lifetime.peek(utrace, UTRACE.signal_handler)) !== 0) {
     yield* spin_lock(utrace, UTRACE.lock);
     yield* assign_bits(utrace, UTRACE.signal_handler, 0);
     const skip = (yield* load(utrace, UTRACE.report)) === 0;
     yield* spin_unlock(utrace, UTRACE.lock);
     if (skip) return;
   }
-  if ((yield* load(utrace, UTRACE.interrupt)) !== 0) {
+  if ((yield* lifetime.peek(utrace, UTRACE.interrupt)) !== 0) {
     // The signal path will report.
     const pending = yield* signal_pending(task);
     yield* BUG_ON(!pending, "!signal_pending(task)", "kernel/utrace.c:utrace_resume");
@@ -421,12 +423,12 @@ export const utrace_resume = kernel(function* utrace_resume(task: Ptr) {
   }
   yield* start_report(utrace);
   const head = ref(utrace, UTRACE.attached);
-  let at = yield* list_next(head);
-  let next = yield* list_next(at);
+  let at = yield* lifetime.nextAttached(utrace, head);
+  let next = yield* lifetime.nextAttached(utrace, at);
   while (at !== head) {
     yield* start_callback(utrace, report, list_entry(at, ENGINE.entry), task, 0);
     at = next;
-    next = yield* list_next(at);
+    next = yield* lifetime.nextAttached(utrace, at);
   }
   if ((yield* finish_resume_report(report, task, utrace)) && !(yield* signal_pending(task))) {
     yield* lockedRecalcSigpending(task);

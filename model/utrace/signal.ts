@@ -7,9 +7,6 @@ import {
   kernel,
   load,
   type Ptr,
-  rcu_dereference,
-  rcu_read_lock,
-  rcu_read_unlock,
   ref,
   set_bits,
   smp_mb,
@@ -18,7 +15,7 @@ import {
   spin_unlock,
   store,
 } from "../../sim/index.ts";
-import { list_entry, list_next } from "../linux/list.ts";
+import { list_entry } from "../linux/list.ts";
 import { set_tsk_thread_flag, signal_pending, TIF_SIGPENDING } from "../linux/sched.ts";
 import {
   actionOf,
@@ -64,6 +61,7 @@ import {
   utrace_resume_action,
   utrace_signal_action,
 } from "./events.ts";
+import { utraceGlobals } from "./globals.ts";
 import type { Inline } from "./lifetime.ts";
 import { finish_callback, finish_resume_report, INIT_REPORT, type utrace_report } from "./report.ts";
 import { set_notify_resume } from "./stop.ts";
@@ -76,7 +74,7 @@ const ACTION = k_sigaction.fields;
  * takes that in utrace_wakeup, after it has cleared task->utrace_flags and before it clears the pointer.
  */
 export const utrace_interrupt_pending = kernel(function* utrace_interrupt_pending() {
-  return (yield* load(yield* load(current(), TASK.utrace), UTRACE.interrupt)) !== 0;
+  return (yield* load(yield* utraceGlobals().lifetime.own(current()), UTRACE.interrupt)) !== 0;
 });
 
 /** Puts a signal back on the task's queue. Takes the siglock and keeps it. */
@@ -98,12 +96,13 @@ function classify(signr: number, handler: number): { event: number; result: numb
   return { event: UTRACE_EVENT.SIGNAL_TERM, result: UTRACE_SIGNAL_TERM };
 }
 
-/** The lock, if the struct is still the task's; else everything dropped and false. RCU read section on entry, closed. */
+/** The lock, if the struct is still the task's; else everything dropped and false. Read section on entry, closed. */
 function* lockIfCurrent(task: Ptr, utrace: Ptr): Inline<boolean> {
+  const { lifetime } = utraceGlobals();
   yield* unlock_siglock_irq(task);
   yield* spin_lock(utrace, UTRACE.lock);
-  yield* rcu_read_unlock();
-  if ((yield* load(task, TASK.utrace)) === utrace) return true;
+  yield* lifetime.readUnlock();
+  if ((yield* lifetime.own(task)) === utrace) return true;
   yield* spin_unlock(utrace, UTRACE.lock);
   yield* cond_resched();
   return false;
@@ -132,17 +131,18 @@ function* reportSignal(
   original: sigaction | null,
   return_ka: sigaction,
 ): Inline<void> {
+  const { lifetime } = utraceGlobals();
   const head = ref(utrace, UTRACE.attached);
-  let at = yield* list_next(head);
-  let next = yield* list_next(at);
+  let at = yield* lifetime.nextAttached(utrace, head);
+  let next = yield* lifetime.nextAttached(utrace, at);
   while (at !== head) {
     const engine = list_entry(at, ENGINE.entry);
-    yield* store(utrace, UTRACE.reporting, engine);
+    yield* lifetime.poke(utrace, UTRACE.reporting, engine);
     yield* smp_mb();
     const want = yield* load(engine, ENGINE.flags);
     yield* smp_rmb();
     const ops = yield* load(engine, ENGINE.ops);
-    if ((want & (event | UTRACE_EVENT.QUIESCE)) === 0) yield* store(utrace, UTRACE.reporting, 0);
+    if ((want & (event | UTRACE_EVENT.QUIESCE)) === 0) yield* lifetime.poke(utrace, UTRACE.reporting, 0);
     else {
       const report_signal = yield* callbackOf(ops, "report_signal");
       let ret: number;
@@ -158,7 +158,7 @@ function* reportSignal(
       yield* finish_callback(utrace, report, engine, ret);
     }
     at = next;
-    next = yield* list_next(at);
+    next = yield* lifetime.nextAttached(utrace, at);
   }
 }
 
@@ -173,10 +173,11 @@ export const utrace_get_signal = kernel(function* utrace_get_signal(task: Ptr, i
   const report = INIT_REPORT();
   let original: sigaction | null = null;
   let event = 0;
-  yield* rcu_read_lock();
-  const utrace = yield* rcu_dereference(task, TASK.utrace);
+  const { lifetime } = utraceGlobals();
+  yield* lifetime.readLock();
+  const utrace = yield* lifetime.task_utrace_struct(task);
   if (utrace === 0) {
-    yield* rcu_read_unlock();
+    yield* lifetime.readUnlock();
     return 0;
   }
   if ((yield* load(utrace, UTRACE.wants_report)) !== 0) {
@@ -186,7 +187,7 @@ export const utrace_get_signal = kernel(function* utrace_get_signal(task: Ptr, i
     return_ka.sa_handler = 0;
     return_ka.sa_flags = 0;
   } else if (((yield* load(task, TASK.utrace_flags)) & UTRACE_EVENT_SIGNAL_ALL) === 0) {
-    yield* rcu_read_unlock();
+    yield* lifetime.readUnlock();
     return 0;
   } else {
     if ((yield* load(utrace, UTRACE.stopped)) !== 0) {
@@ -195,7 +196,7 @@ export const utrace_get_signal = kernel(function* utrace_get_signal(task: Ptr, i
       yield* assign_bits(utrace, UTRACE.stopped, 0);
       yield* spin_unlock(utrace, UTRACE.lock);
       yield* lock_siglock_irq(task);
-    } else yield* rcu_read_unlock();
+    } else yield* lifetime.readUnlock();
     const signr = yield* dequeue_signal(task, yield* load(task, TASK.blocked), info);
     if (signr === 0) return 0;
     yield* BUG_ON(signr !== info.si_signo, "signr != info->si_signo", "kernel/utrace.c:utrace_get_signal");
@@ -307,7 +308,7 @@ function* actOnIgnored(
 
 /** A handler's frame was just set up. */
 export const utrace_signal_handler = kernel(function* utrace_signal_handler(task: Ptr, stepping: boolean) {
-  const utrace = yield* load(task, TASK.utrace);
+  const utrace = yield* utraceGlobals().lifetime.own(task);
   yield* spin_lock(utrace, UTRACE.lock);
   yield* assign_bits(utrace, UTRACE.signal_handler, 1);
   if (stepping) {

@@ -6,9 +6,6 @@ import {
   kernel,
   load,
   type Ptr,
-  rcu_dereference,
-  rcu_read_lock,
-  rcu_read_unlock,
   schedule,
   spin_lock,
   spin_unlock,
@@ -31,7 +28,6 @@ import {
 import {
   lock_siglock_irq,
   lock_task_sighand,
-  lockedRecalcSigpending,
   SIGKILL,
   SIGNAL_STOP_STOPPED,
   sigmask,
@@ -41,7 +37,7 @@ import {
 } from "../linux/signal.ts";
 import { SIGNAL, TASK } from "../linux/structs.ts";
 import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "./events.ts";
-import { patched } from "./globals.ts";
+import { utraceGlobals } from "./globals.ts";
 import type { Inline } from "./lifetime.ts";
 import { UTRACE } from "./structs.ts";
 
@@ -59,7 +55,8 @@ export function* set_notify_resume(task: Ptr): Inline<void> {
  * @returns true if a SIGKILL ended the stop, even if engines still want it.
  */
 export const utrace_stop = kernel(function* utrace_stop(task: Ptr, utrace: Ptr) {
-  const stoppedBefore = (yield* load(utrace, UTRACE.stopped)) !== 0;
+  const { lifetime } = utraceGlobals();
+  const stoppedBefore = (yield* lifetime.peek(utrace, UTRACE.stopped)) !== 0;
   yield* BUG_ON(stoppedBefore, "utrace->stopped", "kernel/utrace.c:490");
   yield* spin_lock(utrace, UTRACE.lock);
   yield* lock_siglock_irq(task);
@@ -77,36 +74,26 @@ export const utrace_stop = kernel(function* utrace_stop(task: Ptr, utrace: Ptr) 
 
   yield* schedule();
   yield* try_to_freeze();
-
-  if (patched("stop-relookup")) return yield* wokenByKill(task);
-  // BUG(kernel): nothing keeps utrace here. Whoever woke the task may have freed it since: the thread's three crashes.
-  if ((yield* load(utrace, UTRACE.stopped)) === 0) return false;
-  // utrace_wakeup clears the flag first, so this must be SIGKILL.
-  yield* spin_lock(utrace, UTRACE.lock);
-  yield* assign_bits(utrace, UTRACE.stopped, 0);
-  yield* spin_unlock(utrace, UTRACE.lock);
-  return true;
+  return yield* lifetime.afterStop(task, utrace);
 });
 
-/** The patch `stop-relookup`: how utrace_stop ends in f357a74067b. */
-function* wokenByKill(task: Ptr): Inline<boolean> {
+/**
+ * `finish_utrace_stop`, as from f357a74067b on: whether `stopped` is still set is asked under the lock.
+ *
+ * @returns true if it is: then it was not utrace_wakeup that woke the task, but a SIGKILL.
+ */
+export function* finish_utrace_stop(task: Ptr, utrace: Ptr): Inline<boolean> {
   let killed = false;
-  yield* rcu_read_lock();
-  const utrace = yield* rcu_dereference(task, TASK.utrace);
-  if (utrace !== 0) {
-    yield* spin_lock(utrace, UTRACE.lock);
-    if ((yield* load(utrace, UTRACE.stopped)) !== 0) {
-      yield* lock_siglock_irq(task);
-      const noKill = ((yield* load(task, TASK.pending.signal)) & sigmask(SIGKILL)) === 0;
-      yield* WARN_ON(noKill, "!sigismember(&task->pending.signal, SIGKILL)", "kernel/utrace.c:utrace_stop");
-      yield* unlock_siglock_irq(task);
-      yield* assign_bits(utrace, UTRACE.stopped, 0);
-      killed = true;
-    }
-    yield* spin_unlock(utrace, UTRACE.lock);
+  yield* spin_lock(utrace, UTRACE.lock);
+  if ((yield* load(utrace, UTRACE.stopped)) !== 0) {
+    yield* lock_siglock_irq(task);
+    const noKill = ((yield* load(task, TASK.pending.signal)) & sigmask(SIGKILL)) === 0;
+    yield* WARN_ON(noKill, "!sigismember(&task->pending.signal, SIGKILL)", "kernel/utrace.c:utrace_stop");
+    yield* unlock_siglock_irq(task);
+    yield* assign_bits(utrace, UTRACE.stopped, 0);
+    killed = true;
   }
-  yield* rcu_read_unlock();
-  yield* lockedRecalcSigpending(task);
+  yield* spin_unlock(utrace, UTRACE.lock);
   return killed;
 }
 

@@ -2,14 +2,17 @@
 import { atomic_t, kref, list_head, rcu_head, spinlock_t } from "../../sim/index.ts";
 import { bitAlias, bits, ptr, struct, ulong, union, when } from "../../sim/struct.ts";
 
-/** What utrace keeps for a task that has engines. */
+/**
+ * What utrace keeps for a task that has engines. Where it is freed while its task lives (UTRACE_RCU, set by the
+ * lifetime), it needs an RCU head for that, and a count that tells whether it was given up twice.
+ */
 export const utrace = struct("utrace", {
   /** The RCU head is used only once the struct is dead, so it shares its words with what only the living need. */
-  u: union({ dead: rcu_head, live: struct("utrace_live", { cloning: ptr }) }),
+  u: union({ dead: when("UTRACE_RCU", rcu_head), live: struct("utrace_live", { cloning: ptr }) }),
   attached: list_head,
   attaching: list_head,
   lock: spinlock_t,
-  check_dead: when("UTRACE_DEBUG", atomic_t),
+  check_dead: when((config) => config.UTRACE_RCU === true && config.UTRACE_DEBUG === true, atomic_t),
   reporting: ptr,
   stopped: bits(1),
   report: bits(1),

@@ -2,9 +2,13 @@
  * `pointer`: as posted on 2008-08-26. task->utrace points to a struct that is allocated by the first attach and freed
  * through RCU by whoever sets the pointer to NULL under task_lock: the last detach, or the reap.
  *
+ * Who may hold a stale pointer: whoever read it under RCU, until the grace period is over; and, which is the bug, the
+ * task itself, which keeps it on its stack across the sleep in utrace_stop.
+ *
  * @see kernel/utrace.c as posted: utrace_first_engine, utrace_free, rcu_utrace_free, the end of utrace_reset
  */
 import {
+  assign_bits,
   atomic_add_return,
   BUG_ON,
   call_rcu,
@@ -18,8 +22,11 @@ import {
   type Ptr,
   rcu_assign_pointer,
   rcu_dereference,
+  rcu_read_lock,
+  rcu_read_unlock,
   ref,
   smp_mb,
+  smp_rmb,
   spin_lock,
   spin_unlock,
   store,
@@ -27,12 +34,14 @@ import {
 } from "../../../sim/index.ts";
 import { running } from "../../../sim/op.ts";
 import { ENOMEM, ERESTARTNOINTR, ERR_PTR } from "../../linux/errno.ts";
-import { INIT_LIST_HEAD, list_add } from "../../linux/list.ts";
+import { INIT_LIST_HEAD, list_add, list_empty, list_next } from "../../linux/list.ts";
 import { EXIT_DEAD, PF_STARTING, signal_pending } from "../../linux/sched.ts";
+import { lockedRecalcSigpending } from "../../linux/signal.ts";
 import { spin_lock_init } from "../../linux/spinlock.ts";
 import { TASK } from "../../linux/structs.ts";
-import { utraceGlobals } from "../globals.ts";
-import type { Inline, Lifetime } from "../lifetime.ts";
+import { patched, utraceGlobals } from "../globals.ts";
+import { type Inline, type Lifetime, noStep } from "../lifetime.ts";
+import { finish_utrace_stop } from "../stop.ts";
 import { ENGINE, UTRACE } from "../structs.ts";
 
 /** The callback of call_rcu: the object goes back to its cache. */
@@ -55,6 +64,27 @@ const rcu_utrace_free = kernel(function* rcu_utrace_free(utrace: Ptr) {
 /** The lifetime as posted. */
 export const pointer: Lifetime = {
   name: "pointer",
+  title: "as posted: allocated on first attach, freed through RCU on last detach or reap",
+  layout: { UTRACE_INDIRECT: true, UTRACE_RCU: true },
+
+  own: (task) => load(task, TASK.utrace),
+  task_utrace_struct: (task) => rcu_dereference(task, TASK.utrace),
+  readBarrier: () => smp_rmb(),
+  readLock: () => rcu_read_lock(),
+  readUnlock: () => rcu_read_unlock(),
+  *stillServes(task: Ptr, utrace: Ptr): Inline<boolean> {
+    return (yield* rcu_dereference(task, TASK.utrace)) === utrace;
+  },
+
+  peek: (utrace, field) => load(utrace, field),
+  poke: (utrace, field, value) => store(utrace, field, value),
+  nextAttached: (_utrace, at) => list_next(at),
+
+  boot() {},
+  *utrace_init_task(task: Ptr): Inline<void> {
+    yield* store(task, TASK.utrace_flags, 0);
+    yield* store(task, TASK.utrace, 0);
+  },
 
   *utrace_first_engine(target: Ptr, engine: Ptr): Inline<Ptr> {
     if (((yield* load(target, TASK.flags)) & PF_STARTING) !== 0) {
@@ -93,6 +123,31 @@ export const pointer: Lifetime = {
     return 0;
   },
 
+  mayJoin: () => noStep(0),
+  *joined(_target: Ptr, utrace: Ptr): Inline<void> {
+    yield* assign_bits(utrace, UTRACE.report, 1);
+  },
+
+  *afterStop(task: Ptr, utrace: Ptr): Inline<boolean> {
+    if (patched("stop-relookup")) {
+      // How utrace_stop ends in f357a74067b.
+      let killed = false;
+      yield* rcu_read_lock();
+      const again = yield* rcu_dereference(task, TASK.utrace);
+      if (again !== 0) killed = yield* finish_utrace_stop(task, again);
+      yield* rcu_read_unlock();
+      yield* lockedRecalcSigpending(task);
+      return killed;
+    }
+    // BUG(kernel): nothing keeps utrace here. Whoever woke the task may have freed it since: the thread's three crashes.
+    if ((yield* load(utrace, UTRACE.stopped)) === 0) return false;
+    // utrace_wakeup clears the flag first, so this must be SIGKILL.
+    yield* spin_lock(utrace, UTRACE.lock);
+    yield* assign_bits(utrace, UTRACE.stopped, 0);
+    yield* spin_unlock(utrace, UTRACE.lock);
+    return true;
+  },
+
   *lastEngineGone(task: Ptr, utrace: Ptr): Inline<void> {
     yield* spin_lock(task, TASK.alloc_lock);
     if ((yield* load(task, TASK.utrace)) !== utrace) {
@@ -107,17 +162,41 @@ export const pointer: Lifetime = {
     yield* rcu_utrace_free(utrace);
   },
 
-  *takeForRelease(target: Ptr): Inline<Ptr> {
-    yield* spin_lock(target, TASK.alloc_lock);
-    const utrace = yield* rcu_dereference(target, TASK.utrace);
-    yield* rcu_assign_pointer(target, TASK.utrace, 0);
-    yield* spin_unlock(target, TASK.alloc_lock);
-    return utrace;
+  *needsRelease(task: Ptr): Inline<boolean> {
+    // Pairs with the barrier in utrace_first_engine: EXIT_DEAD was stored before.
+    yield* smp_mb();
+    return (yield* load(task, TASK.utrace)) !== 0;
   },
 
-  *reaped(utrace: Ptr): Inline<void> {
+  *takeForRelease(task: Ptr): Inline<Ptr> {
+    yield* spin_lock(task, TASK.alloc_lock);
+    const utrace = yield* rcu_dereference(task, TASK.utrace);
+    yield* rcu_assign_pointer(task, TASK.utrace, 0);
+    yield* spin_unlock(task, TASK.alloc_lock);
+    return utrace;
+    // BUG(kernel): no RCU read section from here until the lock is taken (noted by Peter Zijlstra, 2008-10-06).
+  },
+
+  *stillToReap(utrace: Ptr): Inline<boolean> {
+    // An empty list: a detach was quicker with the lock, and the struct is on its way to be freed.
+    return !(yield* list_empty(ref(utrace, UTRACE.attached)));
+  },
+
+  *reaped(_task: Ptr, utrace: Ptr): Inline<void> {
     // From when the pointer was taken until now, an attach that was quicker with the lock could still add an engine.
     yield* note("struct-dying", utrace, 0);
     yield* rcu_utrace_free(utrace);
   },
+
+  *tracehook_finish_release_task(task: Ptr): Inline<void> {
+    // task_lock inside tasklist_lock breaks the documented order. BUG(kernel)
+    if ((yield* load(task, TASK.utrace)) === 0) return;
+    // Another engine attached in between; the attacher sees EXIT_DEAD and takes it back.
+    yield* spin_lock(task, TASK.alloc_lock);
+    const utrace = yield* load(task, TASK.utrace);
+    yield* spin_unlock(task, TASK.alloc_lock);
+    yield* BUG_ON(utrace !== 0, "task->utrace != NULL", "include/linux/tracehook.h:396");
+  },
+
+  utrace_free_task: () => noStep(undefined),
 };
