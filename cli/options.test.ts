@@ -8,6 +8,7 @@ import {
   resolveParameters,
 } from "../scenarios/parameters.ts";
 import { CHECK_NAMES } from "../sim/finding.ts";
+import { MEMORY_MODELS } from "../sim/storeBuffer.ts";
 import { givenOf, optionsFor } from "./options.ts";
 import { parseHuntSeed, parseRunSeed } from "./seed.ts";
 import { nearest } from "./suggest.ts";
@@ -17,6 +18,7 @@ const sensible = fc
   .record<GivenParameters>({
     lifetime: fc.constantFrom(...LIFETIMES),
     patches: fc.subarray(Object.keys(PATCHES)).map((names) => (names.length === 0 ? "none" : names.join(","))),
+    memory: fc.constantFrom(...MEMORY_MODELS),
     cpus: fc.integer({ min: 1, max: 8 }),
     config: fc
       .subarray(Object.keys(CONFIG_DEFAULTS))

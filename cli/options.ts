@@ -12,6 +12,7 @@ import {
   CHECK_NAMES,
   FINDING_KINDS,
   type FindingKind,
+  MEMORY_MODELS,
   type Program,
   STRATEGY_NAMES,
   type StrategyName,
@@ -55,7 +56,7 @@ export function addParameterOptions(command: Command): Command {
       "--patches <LIST>",
       `fixes to apply: all, none, or some of ${Object.keys(PATCHES).join(", ")} (default: none)`,
     )
-    .option("--memory <MODEL>", `memory model (default: ${memory})`)
+    .option("--memory <MODEL>", `memory model: ${MEMORY_MODELS.join(", ")} (default: ${memory})`)
     .option("--cpus <N>", `number of CPUs (default: ${cpus})`, wholeNumber(1))
     .option("--config <KEY=VALUE,...>", `kernel config, y or n (default: ${config.join(", ")})`, append)
     .option("--checks <LIST>", `checks to make: all, or some of ${CHECK_NAMES.join(", ")} (default: all)`)

@@ -131,8 +131,9 @@ function dullRows(history: readonly HistoryRow[]): boolean[] {
     actors.set(place(at), actor);
   }
   return history.map((row) => {
-    if (eventType(row.event) !== STEP) return false;
-    return NO_MEMORY.has(row.kind) || (ACCESSES.has(row.kind) && !shared.has(place(row.address)));
+    const arrives = row.storedAt !== undefined;
+    if (eventType(row.event) !== STEP && !arrives) return false;
+    return NO_MEMORY.has(row.kind) || ((arrives || ACCESSES.has(row.kind)) && !shared.has(place(row.address)));
   });
 }
 

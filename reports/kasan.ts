@@ -22,8 +22,10 @@ const BANNER = "=".repeat(66);
 
 /** A read or write of memory that is not there to be used. */
 export function memoryText(finding: Finding, memory: DetailsOf<"memory">, image: KernelImage): string {
+  const late =
+    memory.storedAt === undefined ? "" : `, stored at step ${memory.storedAt} and out of the store buffer now`;
   const access = `${memory.write ? "Write" : "Read"} of size ${memory.size} at addr ${pointerText(memory.address)}`;
-  return report(finding, access, memory.address, memory.object, image);
+  return report(finding, access + late, memory.address, memory.object, image);
 }
 
 /** A free of what is free already, or of what never was an object. @see mm/kasan/report.c kasan_report_invalid_free */

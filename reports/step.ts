@@ -56,7 +56,8 @@ export function actorOf(row: HistoryRow): string {
 /** The op of a step and the field it touches: `spin_lock utrace->lock`. */
 export function opText(row: HistoryRow): string {
   const name = KIND_NAMES[row.kind] ?? `op ${row.kind}`;
-  const step = STEP_NAMES[row.kind]?.[row.phase] ?? "";
+  const buffered = row.buffer === "stored" ? " (buffered)" : row.buffer === "forwarded" ? " (own store)" : "";
+  const step = (STEP_NAMES[row.kind]?.[row.phase] ?? "") + buffered;
   if (row.field >= 0) return `${name} ${fieldLabel(row.field)}${step}`;
   return SHOWS_ADDRESS.has(row.kind) ? `${name} ${valueText(row.address)}${step}` : name + step;
 }
@@ -71,6 +72,7 @@ export function doneText(row: HistoryRow): string {
 
 /** An event of the machine in muted form: `-- preempted --`. */
 export function eventText(row: HistoryRow): string {
+  if (row.storedAt !== undefined) return `-- ${fieldLabel(row.field)} of step ${row.storedAt} reaches memory --`;
   const name = EVENT_NAMES[eventType(row.event)] ?? "event";
   const words: Readonly<Record<string, string>> = {
     switch: `runs on cpu ${row.cpu}`,

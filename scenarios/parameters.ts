@@ -4,7 +4,7 @@
  * Pure: text in, {@link Parameters} or a {@link BadParameter} out.
  */
 import { LIFETIMES as lifetimesByName } from "../model/utrace/lifetimes/index.ts";
-import { CHECK_NAMES, type CheckName, type Config } from "../sim/index.ts";
+import { CHECK_NAMES, type CheckName, type Config, MEMORY_MODELS } from "../sim/index.ts";
 import type { Parameters } from "./scenario.ts";
 
 /** A parameter that makes no sense; the message names it and says what would. */
@@ -60,7 +60,10 @@ export function resolveParameters(given: GivenParameters): Parameters {
     throw new BadParameter(`unknown lifetime "${lifetime}"; known: ${LIFETIMES.join(", ")}`);
   }
   const memory = given.memory ?? "sc";
-  if (memory !== "sc") throw new BadParameter(`unknown memory model "${memory}"; known: sc`);
+  const model = MEMORY_MODELS.find((known) => known === memory);
+  if (model === undefined) {
+    throw new BadParameter(`unknown memory model "${memory}"; known: ${MEMORY_MODELS.join(", ")}`);
+  }
   const cpus = given.cpus ?? 2;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > 8) {
     throw new BadParameter(`${cpus} is no number of CPUs; give a whole number from 1 to 8`);
@@ -72,7 +75,7 @@ export function resolveParameters(given: GivenParameters): Parameters {
   return {
     lifetime,
     patches: resolvePatches(given.patches ?? "none"),
-    memory,
+    memory: model,
     cpus,
     config: resolveConfig(given.config ?? ""),
     checks: resolveChecks(given.checks ?? "all"),

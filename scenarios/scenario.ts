@@ -1,12 +1,12 @@
 /** What a scenario is: who does what, for which parameters, and where in the thread it comes from. */
-import type { CheckName, Config, FindingKind, Program } from "../sim/index.ts";
+import type { CheckName, Config, FindingKind, MemoryModel, Program } from "../sim/index.ts";
 
 /** Everything a run depends on besides scenario and schedule. All values are resolved: nothing is left to a default. */
 export interface Parameters {
   readonly lifetime: string;
   /** Names of the fixes that are applied, sorted. */
   readonly patches: readonly string[];
-  readonly memory: "sc";
+  readonly memory: MemoryModel;
   readonly cpus: number;
   readonly config: Config;
   readonly checks: readonly CheckName[];

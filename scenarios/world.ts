@@ -16,13 +16,14 @@ export function world(
   parameters: Parameters,
   populate: (kernel: BootedKernel, parameters: Parameters) => void,
 ): Program {
-  const { config, cpus, checks, stepsMax, patches } = parameters;
+  const { config, cpus, checks, stepsMax, patches, memory } = parameters;
   const lifetime = LIFETIMES.get(parameters.lifetime) as Lifetime;
   return {
     name,
     options: {
       config: configUnder(lifetime, config),
       cpus,
+      memory,
       checks: new Set(checks),
       stepsMax,
       ...kernelMachineOptions(),

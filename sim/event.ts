@@ -16,12 +16,14 @@ export const INTERRUPT = 3;
 export const SOFTIRQ = 4;
 /** A task's sleep timer expires. */
 export const TIMER = 5;
+/** The oldest store in the CPU's store buffer reaches memory; under TSO only. */
+export const FLUSH = 6;
 
 /** CPUs that an event has room for. */
 export const CPUS_MAX = 16;
 
 /** Name of each type, as shown in histories. */
-export const EVENT_NAMES: readonly string[] = ["step", "switch", "preempt", "interrupt", "softirq", "timer"];
+export const EVENT_NAMES: readonly string[] = ["step", "switch", "preempt", "interrupt", "softirq", "timer", "flush"];
 
 /** An event, and its parts. */
 export const makeEvent = (type: number, cpu: number, argument: number): number => type | (cpu << 3) | (argument << 7);

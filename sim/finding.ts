@@ -88,6 +88,8 @@ export type FindingDetails =
       readonly address: Ptr;
       readonly size: number;
       readonly object: ObjectInfo | null;
+      /** Under TSO: the step that made the store, if it was right then and the object was freed before it arrived. */
+      readonly storedAt?: number;
     }
   | { readonly type: "free"; readonly address: Ptr; readonly object: ObjectInfo | null }
   | {

@@ -25,6 +25,10 @@ export interface HistoryRow {
   readonly backtrace: readonly string[];
   /** Bytes of memory it changed: address and new value of each. */
   readonly writes: readonly { readonly address: Ptr; readonly byte: number }[];
+  /** Under TSO: what the step stored went into the store buffer, or what it loaded came from there. */
+  readonly buffer?: "stored" | "forwarded";
+  /** Of a store that reached memory (an event FLUSH, or a row of its own before the one that drained): who made it when. */
+  readonly storedAt?: number;
 }
 
 /** Something the kernel code said of itself with `note`. */

@@ -14,6 +14,7 @@ export { execute, type Program, type RunOptions, type RunResult } from "./run.ts
 export { formatSchedule, parseSchedule } from "./schedule.ts";
 export { shrink } from "./shrink.ts";
 export type { Cache } from "./slab.ts";
+export { MEMORY_MODELS, type MemoryModel } from "./storeBuffer.ts";
 export { GuidedStrategy, ReplayMismatch, ReplayStrategy } from "./strategies/replay.ts";
 export type { Strategy } from "./strategies/strategy.ts";
 export * from "./struct.ts";

@@ -51,6 +51,7 @@ export function beginLock(m: Machine, cpu: Cpu, context: Context): boolean {
   if (m.spinlockCheck && m.debugLocks) checkBeforeLock(m, cpu, context, lock);
   if (context.kind === SPIN_LOCK && !m.debugSpinlock) {
     const at = lock - ARENA;
+    m.drain(cpu);
     const ticket = m.memory.bytes[at + 1] as number;
     m.memory.bytes[at + 1] = (ticket + 1) & TICKET_MASK;
     context.scratch = ticket;
@@ -58,7 +59,9 @@ export function beginLock(m: Machine, cpu: Cpu, context: Context): boolean {
     context.phase = WAITING;
     return false;
   }
-  if (free(m, context, lock)) return take(m, context, lock);
+  // Each try for an rwlock is a locked operation; a spinlock is looked at before the locked one.
+  if (context.kind !== SPIN_LOCK) m.drain(cpu);
+  if (free(m, cpu, context, lock)) return take(m, cpu, context, lock);
   context.phase = WAITING;
   return false;
 }
@@ -68,7 +71,7 @@ export function lockReady(m: Machine, context: Context): boolean {
   const lock = lockAddress(m, context);
   if (m.memory.mapped[(lock - ARENA) >> 12] === 0) return true;
   if (context.kind === SPIN_LOCK && !m.debugSpinlock) return m.memory.bytes[lock - ARENA] === context.scratch;
-  return free(m, context, lock);
+  return free(m, m.cpus[context.cpu] as Cpu, context, lock);
 }
 
 /** The further steps of a lock op. */
@@ -78,7 +81,7 @@ export function stepLock(m: Machine, cpu: Cpu, context: Context): boolean {
     case WAITING:
       if (!m.accessibleBytes(context, lock, 4, true)) return false;
       if (context.kind === SPIN_LOCK && !m.debugSpinlock) return acquired(m, context, lock);
-      return take(m, context, lock);
+      return take(m, cpu, context, lock);
     case STORE_OWNER_CPU:
       if (!put(m, context, lock, F.owner_cpu, cpu.id)) return false;
       context.phase = STORE_OWNER;
@@ -89,15 +92,16 @@ export function stepLock(m: Machine, cpu: Cpu, context: Context): boolean {
   }
 }
 
-function free(m: Machine, context: Context, lock: Ptr): boolean {
+function free(m: Machine, cpu: Cpu, context: Context, lock: Ptr): boolean {
   const at = lock - ARENA;
-  if (context.kind === SPIN_LOCK) return m.memory.bytes[at] === m.memory.bytes[at + 1];
+  if (context.kind === SPIN_LOCK) return m.read(cpu, at, 1, PLAIN) === m.read(cpu, at + 1, 1, PLAIN);
   const word = m.memory.load(at, 4, SIGNED);
   return context.kind === READ_LOCK ? word > 0 : word === RW_LOCK_BIAS;
 }
 
-function take(m: Machine, context: Context, lock: Ptr): boolean {
+function take(m: Machine, cpu: Cpu, context: Context, lock: Ptr): boolean {
   const at = lock - ARENA;
+  m.drain(cpu);
   if (context.kind === SPIN_LOCK) m.memory.bytes[at + 1] = ((m.memory.bytes[at + 1] as number) + 1) & TICKET_MASK;
   else {
     const word = m.memory.load(at, 4, SIGNED);
@@ -136,8 +140,11 @@ export function stepUnlock(m: Machine, cpu: Cpu, context: Context): boolean {
   }
   if (!m.accessibleBytes(context, lock, 4, true)) return false;
   const at = lock - ARENA;
-  if (context.kind === SPIN_UNLOCK) m.memory.bytes[at] = ((m.memory.bytes[at] as number) + 1) & TICKET_MASK;
-  else {
+  if (context.kind === SPIN_UNLOCK) {
+    const next = (m.read(cpu, at, 1, PLAIN) + 1) & TICKET_MASK;
+    m.write(cpu, context, at, 1, PLAIN, next, context.field);
+  } else {
+    m.drain(cpu);
     const word = m.memory.load(at, 4, SIGNED);
     m.memory.store(at, 4, SIGNED, context.kind === READ_UNLOCK ? word + 1 : word + RW_LOCK_BIAS);
   }
@@ -156,24 +163,25 @@ function put(m: Machine, context: Context, lock: Ptr, field: typeof F.owner_cpu,
   const at = lock + (m.offset[field.id] as number) - ARENA;
   if (!m.accessible(context, at, field.id, true)) return false;
   const wide = field === F.owner;
-  m.memory.store(at, wide ? 8 : 4, wide ? POINTER : SIGNED, value);
+  const cpu = m.cpus[context.cpu] as Cpu;
+  m.write(cpu, context, at, wide ? 8 : 4, wide ? POINTER : SIGNED, value, field.id);
   return true;
 }
 
-function get(m: Machine, lock: Ptr, field: typeof F.owner_cpu): number {
+function get(m: Machine, cpu: Cpu, lock: Ptr, field: typeof F.owner_cpu): number {
   const at = lock + (m.offset[field.id] as number) - ARENA;
-  if (field === F.owner) return m.memory.load(at, 8, POINTER);
-  return m.memory.load(at, 4, field === F.magic ? PLAIN : SIGNED);
+  if (field === F.owner) return m.read(cpu, at, 8, POINTER);
+  return m.read(cpu, at, 4, field === F.magic ? PLAIN : SIGNED);
 }
 
 function checkBeforeLock(m: Machine, cpu: Cpu, context: Context, lock: Ptr): void {
   const spin = context.kind === SPIN_LOCK;
   if (m.debugSpinlock) {
     const magic = spin ? SPINLOCK_MAGIC : RWLOCK_MAGIC;
-    if (get(m, lock, F.magic) !== magic) complain(m, cpu, context, lock, "bad magic");
+    if (get(m, cpu, lock, F.magic) !== magic) complain(m, cpu, context, lock, "bad magic");
     else if (context.kind === READ_LOCK) return;
-    else if (get(m, lock, F.owner) === context.task) complain(m, cpu, context, lock, "recursion");
-    else if (get(m, lock, F.owner_cpu) === cpu.id) complain(m, cpu, context, lock, "cpu recursion");
+    else if (get(m, cpu, lock, F.owner) === context.task) complain(m, cpu, context, lock, "recursion");
+    else if (get(m, cpu, lock, F.owner_cpu) === cpu.id) complain(m, cpu, context, lock, "cpu recursion");
   } else if (context.kind !== READ_LOCK && context.heldLock.includes(lock)) {
     complain(m, cpu, context, lock, "recursion");
   }
@@ -183,14 +191,14 @@ function checkBeforeUnlock(m: Machine, cpu: Cpu, context: Context, lock: Ptr): v
   const at = lock - ARENA;
   const locked =
     context.kind === SPIN_UNLOCK
-      ? m.memory.bytes[at] !== m.memory.bytes[at + 1]
+      ? m.read(cpu, at, 1, PLAIN) !== m.read(cpu, at + 1, 1, PLAIN)
       : m.memory.load(at, 4, SIGNED) !== RW_LOCK_BIAS;
   if (m.debugSpinlock && context.kind !== READ_UNLOCK) {
     const magic = context.kind === WRITE_UNLOCK ? RWLOCK_MAGIC : SPINLOCK_MAGIC;
-    if (get(m, lock, F.magic) !== magic) complain(m, cpu, context, lock, "bad magic");
+    if (get(m, cpu, lock, F.magic) !== magic) complain(m, cpu, context, lock, "bad magic");
     else if (!locked) complain(m, cpu, context, lock, "already unlocked");
-    else if (get(m, lock, F.owner) !== context.task) complain(m, cpu, context, lock, "wrong owner");
-    else if (get(m, lock, F.owner_cpu) !== cpu.id) complain(m, cpu, context, lock, "wrong CPU");
+    else if (get(m, cpu, lock, F.owner) !== context.task) complain(m, cpu, context, lock, "wrong owner");
+    else if (get(m, cpu, lock, F.owner_cpu) !== cpu.id) complain(m, cpu, context, lock, "wrong CPU");
   } else if (!locked) complain(m, cpu, context, lock, "already unlocked");
   else if (!context.heldLock.includes(lock)) complain(m, cpu, context, lock, "wrong owner");
 }
@@ -198,9 +206,9 @@ function checkBeforeUnlock(m: Machine, cpu: Cpu, context: Context, lock: Ptr): v
 /** `spin_bug`: says it once, and never refuses the operation. */
 function complain(m: Machine, cpu: Cpu, context: Context, lock: Ptr, message: string): void {
   m.debugLocks = false;
-  const magic = m.debugSpinlock ? get(m, lock, F.magic).toString(16).padStart(8, "0") : "--------";
-  const owner = m.debugSpinlock ? m.taskContext(get(m, lock, F.owner)) : undefined;
-  const ownerCpu = m.debugSpinlock ? get(m, lock, F.owner_cpu) : -1;
+  const magic = m.debugSpinlock ? get(m, cpu, lock, F.magic).toString(16).padStart(8, "0") : "--------";
+  const owner = m.debugSpinlock ? m.taskContext(get(m, cpu, lock, F.owner)) : undefined;
+  const ownerCpu = m.debugSpinlock ? get(m, cpu, lock, F.owner_cpu) : -1;
   const name = context.kind === SPIN_LOCK || context.kind === SPIN_UNLOCK ? "spinlock" : "rwlock";
   m.finding(
     "lock-misuse",

@@ -28,6 +28,7 @@ import {
   eventArgument,
   eventCpu,
   eventType,
+  FLUSH,
   INTERRUPT,
   makeEvent,
   PREEMPT,
@@ -97,6 +98,15 @@ import type { Assertion, SpawnOptions, SpawnPayload } from "./primitives.ts";
 import { bytesAt, endRecord, recordEvent } from "./recording.ts";
 import { type Cache, Slab, type SlabHost } from "./slab.ts";
 import {
+  bufferStore,
+  drain,
+  drainForEvent,
+  drainForOp,
+  type MemoryModel,
+  readThrough,
+  StoreBuffer,
+} from "./storeBuffer.ts";
+import {
   type AnyStruct,
   type Config,
   type Field,
@@ -113,6 +123,10 @@ export interface MachineOptions {
   readonly config: Config;
   readonly cpus: number;
   readonly checks: ReadonlySet<CheckName>;
+  /** `sc` (default): a store is seen by all at once. `tso`: each CPU has a store buffer, see `storeBuffer.ts`. */
+  readonly memory?: MemoryModel;
+  /** An experiment: the kernel functions whose `smp_mb` does nothing. It stays a step, so `sc` runs are the same. */
+  readonly withoutBarrier?: ReadonlySet<string>;
   /** Steps before a run is cut off. */
   readonly stepsMax: number;
   readonly symbols?: Symbols;
@@ -229,6 +243,8 @@ export class Machine implements SlabHost {
   readonly layout: Layout;
   readonly slab: Slab;
   readonly cpus: Cpu[] = [];
+  /** Store buffers, by CPU; null under sequential consistency. */
+  readonly buffers: readonly StoreBuffer[] | null;
   readonly contexts: Context[] = [];
   readonly findings: Finding[] = [];
   readonly hash = new HistoryHash();
@@ -327,6 +343,7 @@ export class Machine implements SlabHost {
     this.unmapFreedPages = this.config.DEBUG_PAGEALLOC === true;
     this.stateField = (options.stateField ?? plain_task.fields.state).id;
     for (let i = 0; i < options.cpus; i++) this.cpus.push(new Cpu(i));
+    this.buffers = options.memory === "tso" ? this.cpus.map(() => new StoreBuffer()) : null;
     this.slab = new Slab(this);
     this.staticNext = this.memory.allocPage();
     this.staticEnd = this.staticNext + PAGE_SIZE;
@@ -517,7 +534,17 @@ export class Machine implements SlabHost {
         }
       }
     }
+    if (this.buffers !== null) {
+      for (const cpu of this.cpus) {
+        if ((this.buffers[cpu.id] as StoreBuffer).count > 0) this.push(makeEvent(FLUSH, cpu.id, 0));
+      }
+    }
     return this.eventCount;
+  }
+
+  /** What can happen next may be different from now on. */
+  eventsChanged(): void {
+    this.stale = true;
   }
 
   private push(event: number): void {
@@ -614,7 +641,8 @@ export class Machine implements SlabHost {
     else {
       this.stale = true;
       this.hash.add(event, 0, 0);
-      if (this.history !== null) recordEvent(this, event, cpu);
+      if (this.buffers !== null) drainForEvent(this, event, cpu);
+      if (this.history !== null && eventType(event) !== FLUSH) recordEvent(this, event, cpu);
       switch (eventType(event)) {
         case SWITCH:
           this.switchTo(cpu, this.contexts[eventArgument(event)] as Context);
@@ -655,6 +683,7 @@ export class Machine implements SlabHost {
     if (kind === USER) cpu.clock += context.value;
     if (cpu.clock > this.now) this.now = cpu.clock;
     running.context = context;
+    if (this.buffers !== null) drainForOp(this, cpu, context);
     const done = this.perform(cpu, context, event);
     const result = this.result;
     this.hash.add(event, address, typeof result === "number" ? result : 0);
@@ -776,14 +805,14 @@ export class Machine implements SlabHost {
         const at = context.ptr + (this.offset[field] as number) - ARENA;
         if (!this.accessible(context, at, field, false)) return false;
         if (context.kind === RCU_DEREFERENCE && this.rcuCheck) checkDereference(this, context);
-        this.result = this.loadRaw(at, field);
+        this.result = this.valueOf(this.read(cpu, at, this.size[field] as number, this.code[field] as number), field);
         return true;
       }
       case STORE: {
         const field = context.field;
         const at = context.ptr + (this.offset[field] as number) - ARENA;
         if (!this.accessible(context, at, field, true)) return false;
-        this.memory.store(at, this.size[field] as number, this.code[field] as number, context.value);
+        this.write(cpu, context, at, this.size[field] as number, this.code[field] as number, context.value, field);
         this.result = 0;
         return true;
       }
@@ -794,13 +823,13 @@ export class Machine implements SlabHost {
         const code = this.code[field] as number;
         if (!this.accessible(context, at, field, context.phase === 1)) return false;
         if (context.phase === 0) {
-          context.scratch = this.memory.load(at, size, code);
+          context.scratch = this.read(cpu, at, size, code);
           context.phase = 1;
           this.result = context.scratch;
           return false;
         }
         const made = this.updated(context.scratch, field, context.mode, context.value);
-        this.memory.store(at, size, code, made);
+        this.write(cpu, context, at, size, code, made, field);
         this.result = this.valueOf(made, field);
         return true;
       }
@@ -893,7 +922,9 @@ export class Machine implements SlabHost {
       case KICK: {
         const target = this.contextOf.get(context.ptr);
         for (const other of this.cpus) {
-          if (other !== cpu && target !== undefined && other.current === target) other.ipiPending = true;
+          if (other === cpu || target === undefined || other.current !== target) continue;
+          this.drain(cpu);
+          other.ipiPending = true;
         }
         return this.complete(0);
       }
@@ -942,6 +973,22 @@ export class Machine implements SlabHost {
   complete(result: number): boolean {
     this.result = result;
     return true;
+  }
+
+  /** What kernel code on `cpu` reads. `at` is an offset into the arena. */
+  read(cpu: Cpu, at: number, size: number, code: number): number {
+    return this.buffers === null ? this.memory.load(at, size, code) : readThrough(this, cpu, at, size, code);
+  }
+
+  /** A plain store of kernel code on `cpu`; `field` names it in the history. */
+  write(cpu: Cpu, context: Context, at: number, size: number, code: number, value: number, field: number): void {
+    if (this.buffers === null) this.memory.store(at, size, code, value);
+    else bufferStore(this, cpu, context, at, size, code, value, field);
+  }
+
+  /** A locked operation: everything that `cpu` has stored so far reaches memory first. */
+  drain(cpu: Cpu): void {
+    if (this.buffers !== null) drain(this, cpu);
   }
 
   /** What memory holds of a field after a change: for a bit-field, all of its byte; else wrapped as its type wraps. */
@@ -1135,16 +1182,17 @@ export class Machine implements SlabHost {
     if (at !== 0 && !this.accessibleBytes(context, at, 8, true)) return false;
     this.result = 0;
     if (context.phase === 0) {
-      this.memory.store(at - ARENA, 8, POINTER, this.symbols.base(functionById(context.value).name));
+      const func = this.symbols.base(functionById(context.value).name);
+      this.write(cpu, context, at - ARENA, 8, POINTER, func, context.field);
       context.phase = 1;
       return false;
     }
     if (context.phase === 1) {
-      this.memory.store(at - ARENA, 8, POINTER, 0);
+      this.write(cpu, context, at - ARENA, 8, POINTER, 0, context.field);
       context.phase = 2;
       return false;
     }
-    if (at !== 0) this.memory.store(at - ARENA, 8, POINTER, head);
+    if (at !== 0) this.write(cpu, context, at - ARENA, 8, POINTER, head, context.field);
     cpu.rcuTail = head;
     cpu.rcuQueue.push({ head, sleeper: null, sequence: ++this.rcuSequence, callee: context.value });
     this.rcuPending++;

@@ -1,7 +1,8 @@
 /** Keeping the history of a run, row by row. */
 import type { Context } from "./context.ts";
 import type { Cpu } from "./cpu.ts";
-import { eventArgument, eventType, SWITCH, TIMER } from "./event.ts";
+import { eventArgument, eventType, FLUSH, makeEvent, SWITCH, TIMER } from "./event.ts";
+import type { HistoryRow } from "./history.ts";
 import type { Machine } from "./machine.ts";
 import { ARENA } from "./memory.ts";
 import type { Ptr } from "./op.ts";
@@ -28,8 +29,10 @@ export function endRecord(
 ): void {
   const writes: { address: Ptr; byte: number }[] = [];
   const after = bytesAt(m, address);
+  const arrived = m.buffers === null ? NOTHING : arrivedInStep(m);
   for (let i = 0; i < after.length; i++) {
-    if (after[i] !== before[i]) writes.push({ address: address + i, byte: after[i] as number });
+    const byte = after[i] as number;
+    if (byte !== before[i] && arrived.get(address + i) !== byte) writes.push({ address: address + i, byte });
   }
   m.history?.push({
     step: m.steps,
@@ -47,6 +50,67 @@ export function endRecord(
     fatal: m.stopped,
     backtrace: m.functionNames(context),
     writes,
+    ...bufferUse(m, cpu),
+  });
+}
+
+const NOTHING: ReadonlyMap<Ptr, number> = new Map();
+
+/** Bytes that older stores brought to memory in this step; they have rows of their own. */
+function arrivedInStep(m: Machine): ReadonlyMap<Ptr, number> {
+  const arrived = new Map<Ptr, number>();
+  const rows = m.history ?? [];
+  for (let i = rows.length - 1; i >= 0; i--) {
+    const row = rows[i] as HistoryRow;
+    if (row.step !== m.steps) break;
+    for (const { address, byte } of row.writes) if (!arrived.has(address)) arrived.set(address, byte);
+  }
+  return arrived;
+}
+
+/** What the step had to do with its CPU's store buffer. */
+function bufferUse(m: Machine, cpu: Cpu): { buffer?: "stored" | "forwarded" } {
+  const buffer = m.buffers?.[cpu.id];
+  if (buffer?.storedAt === m.steps) return { buffer: "stored" };
+  return buffer?.forwardedAt === m.steps ? { buffer: "forwarded" } : {};
+}
+
+/**
+ * Adds the row of a store that has just reached memory.
+ *
+ * @param context - Who made it, as it was then.
+ * @param before - The bytes that were there.
+ */
+export function recordFlush(
+  m: Machine,
+  cpu: Cpu,
+  context: Context,
+  before: Uint8Array,
+  at: number,
+  storedAt: number,
+): void {
+  const writes: { address: Ptr; byte: number }[] = [];
+  for (let i = 0; i < before.length; i++) {
+    const byte = m.memory.bytes[at + i] as number;
+    if (byte !== before[i]) writes.push({ address: at + i + ARENA, byte });
+  }
+  m.history?.push({
+    step: m.steps,
+    time: m.now,
+    event: makeEvent(FLUSH, cpu.id, 0),
+    cpu: cpu.id,
+    task: context.comm,
+    pid: context.pid,
+    softirq: context.softirq,
+    kind: 0,
+    phase: 0,
+    address: at + ARENA,
+    field: context.field,
+    result: 0,
+    fatal: false,
+    backtrace: m.functionNames(context),
+    writes,
+    storedAt,
   });
 }
 

@@ -3,12 +3,12 @@
  *
  *     c0:2 s0*35 p0 c0:1 s0*4 q1
  *
- * The letter is the type of the event (s step, c switch, p preempt, i interrupt, q softirq, t timer), the digit the
- * CPU, the number after the colon the context switched to or the value chosen, the number after the star how often.
+ * The letter is the type of the event (s step, c switch, p preempt, i interrupt, q softirq, t timer, f flush), the
+ * digit the CPU, the number after the colon the context switched to or the value chosen, the number after the star how often.
  */
 import { CPUS_MAX, EVENT_NAMES, eventArgument, eventCpu, eventType, makeEvent } from "./event.ts";
 
-const LETTERS = "scpiqt";
+const LETTERS = "scpiqtf";
 
 /** A schedule as text. */
 export function formatSchedule(schedule: ArrayLike<number>): string {

@@ -5,7 +5,7 @@
  * They shape the search; no schedule has probability 0. Some races want a change of CPU at every step, some want long
  * stretches in between: so each run draws how many steps in a row a CPU may take once it is picked.
  */
-import { eventType, INTERRUPT, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../event.ts";
+import { eventType, FLUSH, INTERRUPT, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../event.ts";
 import type { Machine } from "../machine.ts";
 import { makeRng, type Rng } from "../rng.ts";
 import type { Strategy } from "./strategy.ts";
@@ -17,6 +17,8 @@ WEIGHT[PREEMPT] = 2;
 WEIGHT[INTERRUPT] = 16;
 WEIGHT[SOFTIRQ] = 16;
 WEIGHT[TIMER] = 4;
+// About as long in the buffer as another CPU takes for a few steps.
+WEIGHT[FLUSH] = 16;
 
 /** Longest stretch of steps of one CPU that one decision covers; each run has one of these limits. */
 const BURST_LIMITS = [1, 2, 4, 16];

@@ -6,7 +6,18 @@
  * own; preemption by the scheduler, a look at the work flags from user mode and the RCU softirq wait for ticks. A
  * woken task may preempt at once. A grace period takes a few ticks.
  */
-import { eventArgument, eventCpu, eventType, INTERRUPT, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../event.ts";
+import {
+  eventArgument,
+  eventCpu,
+  eventType,
+  FLUSH,
+  INTERRUPT,
+  PREEMPT,
+  SOFTIRQ,
+  STEP,
+  SWITCH,
+  TIMER,
+} from "../event.ts";
 import { type Machine, TICK } from "../machine.ts";
 import { ALLOC, ATOMIC, BARRIER, CHOOSE, FREE, SCHEDULE, SPIN_LOCK, USER, WAKE_UP } from "../op.ts";
 import { makeRng, type Rng } from "../rng.ts";
@@ -24,6 +35,8 @@ const COST: Readonly<Record<number, number>> = {
 };
 const SWITCH_NS = 1500;
 const IPI_NS = 2000;
+/** How long a store waits for its cache line. */
+const FLUSH_NS = 60;
 /** How often a wake-up preempts at once, and how often a tick ends a time slice. */
 const WAKEUP_PREEMPTS = 0.3;
 const TICK_PREEMPTS = 0.15;
@@ -36,7 +49,7 @@ export class TimedStrategy implements Strategy {
   private now = 0;
   private readonly tickPhase: number[] = [];
   /** Moment of each event that has been possible since it was last seen: by type, then CPU or context. */
-  private readonly moments: number[][] = [[], [], [], [], [], []];
+  private readonly moments: number[][] = [[], [], [], [], [], [], []];
 
   constructor(seed: string) {
     this.rng = makeRng(seed);
@@ -110,6 +123,8 @@ export class TimedStrategy implements Strategy {
         return machine.cpus[cpu]?.ipiPending === true ? IPI_NS * jitter : this.untilTick(cpu);
       case SOFTIRQ:
         return this.untilTick(cpu) + TICK * this.rng.below(4);
+      case FLUSH:
+        return FLUSH_NS * jitter;
       default: {
         const context = machine.contexts[eventArgument(event)];
         return context === undefined ? 0 : Math.max(0, context.timerExpires - machine.now) * jitter;
