@@ -170,7 +170,8 @@ for (const kind of [CHOOSE, WAIT_INACTIVE, USER, COND_RESCHED]) WAITS_FOR_EVENTS
 export const TICK = 1_000_000;
 /** jiffies start at -300 seconds; the machine has been up for 242 when a run begins. */
 const JIFFIES_AT_START = 0xffff1f00;
-const STACK_SIZE = 512;
+/** Bytes of a kernel stack, with `struct thread_info` at its bottom. */
+export const STACK_SIZE = 512;
 /** preempt_count of softirq context. */
 const SOFTIRQ_OFFSET = 0x100;
 

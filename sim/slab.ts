@@ -13,6 +13,7 @@
 import type { ObjectInfo, Site, SlabReport, TrackReport } from "./finding.ts";
 import { ARENA, type Memory, PAGE_SHIFT, PAGE_SIZE, SHADOW_FREED, SHADOW_OK, SHADOW_REDZONE } from "./memory.ts";
 import type { Ptr } from "./op.ts";
+import { slotOf, TRACK_SIZE } from "./slabGeometry.ts";
 import { PLAIN, POINTER, roundUp, SIGNED } from "./struct.ts";
 
 /** What the debug forms fill memory with. @see include/linux/poison.h */
@@ -21,7 +22,6 @@ export const POISON_END = 0xa5;
 export const POISON_INUSE = 0x5a;
 export const SLUB_RED_INACTIVE = 0xbb;
 export const SLUB_RED_ACTIVE = 0xcc;
-const TRACK_SIZE = 24;
 const MIN_PARTIAL = 5;
 const MAX_PARTIAL = 10;
 const PAGE_STRUCT_SIZE = 56;
@@ -92,16 +92,13 @@ export class Cache {
     readonly options: CacheOptions,
     cpus: number,
   ) {
-    let at = roundUp(size, 8);
-    if (options.debug && at === size) at += 8;
-    this.inuse = at;
-    const freeBehind = options.debug || options.typeStable !== undefined;
-    this.freeOffset = freeBehind ? at : 0;
-    if (freeBehind) at += 8;
-    this.trackOffset = options.debug ? at : 0;
-    if (options.debug) at += 2 * TRACK_SIZE + 8;
+    const slot = slotOf(size, { debug: options.debug, freeBehind: options.typeStable !== undefined });
+    this.inuse = slot.inuse;
+    this.freeOffset = slot.freeOffset;
+    this.trackOffset = slot.trackOffset;
     this.poison = options.debug && options.typeStable === undefined;
-    this.slot = roundUp(at, 8);
+    this.slot = slot.size;
+    // DEPARTS: a slab is one page; see slabGeometry.ts for the order that SLUB would choose.
     this.objectsPerPage = Math.floor(PAGE_SIZE / this.slot);
     this.minPartial = Math.min(Math.max(31 - Math.clz32(this.slot), MIN_PARTIAL), MAX_PARTIAL);
     for (let i = 0; i < cpus; i++) this.cpuSlabs.push({ page: null, freelist: 0, fast: false });
