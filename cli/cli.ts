@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { BadParameter } from "../scenarios/parameters.ts";
 import { FINDING_KINDS } from "../sim/finding.ts";
+import { compareCommand } from "./commands/compare.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { huntCommand } from "./commands/hunt.ts";
 import { listCommand } from "./commands/list.ts";
@@ -20,7 +21,7 @@ import {
 import { didYouMean } from "./suggest.ts";
 import { TOOL } from "./tool.ts";
 
-const COMMANDS: readonly string[] = ["list", "run", "hunt", "replay", "demo"];
+const COMMANDS: readonly string[] = ["list", "run", "hunt", "replay", "compare", "demo"];
 
 const RUNS_MAX = 1e12;
 
@@ -94,6 +95,7 @@ function buildProgram(io: Io, done: (code: number) => void): Command {
   addRun(program, io, done);
   addHunt(program, io, done);
   addReplay(program, io, done);
+  addCompare(program, io, done);
   addDemo(program, io, done);
   return program;
 }
@@ -155,6 +157,24 @@ function addReplay(program: Command, io: Io, done: (code: number) => void): void
     .option("--last <N>", "print only its last N rows", wholeNumber(1));
   addJsonOption(command).action((path, options) => done(replayCommand(io, path, options)));
   example(command, "replay repros/attach-detach-exec-paging-fault-utrace_stop-1a2b3c4d.json --last 40");
+}
+
+function addCompare(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program
+    .command("compare")
+    .description("the lifetimes of struct utrace side by side: bytes, memory, cost, and which races each allows")
+    .option(
+      "--runs <N>",
+      "runs for each scenario and corpus entry under each lifetime; 0: no search",
+      wholeNumber(0, RUNS_MAX),
+      100,
+    )
+    .option("--seed <S>", "whole number; decides all schedules", "1")
+    .option("--out <DIR>", "folder for repro files", "repros");
+  addJsonOption(addJobsOption(command)).action(async (options) => {
+    done(await compareCommand(io, options));
+  });
+  example(command, "compare --runs 1000 --jobs 2");
 }
 
 function addDemo(program: Command, io: Io, done: (code: number) => void): void {

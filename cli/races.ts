@@ -5,7 +5,7 @@
  * seed. An entry of the corpus is replayed under its own lifetime; under another its schedule is followed as far as it
  * goes, and then searched for. Nothing found is never called well: the number of runs is all that is said.
  */
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { Tinypool } from "tinypool";
 import type { RaceCell, RaceFinding, RaceRow } from "../reports/comparison.ts";
@@ -55,6 +55,9 @@ interface Searched {
 }
 
 const withLifetime = ({ parameters }: World, lifetime: string): Parameters => ({ ...parameters, lifetime });
+
+/** The options that give a world, whatever the lifetime. */
+const optionsOfWorld = (world: World): string[] => optionsFor(withLifetime(world, resolveParameters({}).lifetime));
 
 /** Worlds are the same if nothing but the lifetime can tell them apart. */
 const worldKey = ({ scenario, parameters }: World): string =>
@@ -132,7 +135,7 @@ async function* searchAll(
   }
 }
 
-/** Saves what a search found. */
+/** Saves what a search found; a folder for each lifetime and set of options, since the runs may be the same. */
 function keep(io: Io, world: World, lifetime: string, result: HuntResult, request: RaceRequest): Searched {
   const findings = result.findings.map((found) => save(io, world, lifetime, found, request));
   return { lifetime, runs: result.executions, findings };
@@ -144,12 +147,13 @@ function save(io: Io, world: World, lifetime: string, found: HuntFinding, reques
   const { finding, schedule, run } = confirm(scenario.program(parameters), found.finding, found.schedule, false);
   const { historyHash } = run;
   const source = { parameters, schedule, finding, historyHash, strategy: "random", seed: found.seed };
-  const repro = writeRepro(makeRepro({ scenario: scenario.name, ...source }), request.out, io.cwd);
+  const folder = join(request.out, [lifetime, ...optionsOfWorld(world)].join(" ").replaceAll(/[^\w=.]+/g, "-"));
+  const repro = writeRepro(makeRepro({ scenario: scenario.name, ...source }), folder, io.cwd);
   return { kind: finding.kind, function: finding.function, title: finding.title, count: found.count, repro };
 }
 
 function rowOf(io: Io, question: Question, searched: ReadonlyMap<string, Searched>, request: RaceRequest): RaceRow {
-  const { scenario, parameters, entry } = question;
+  const { scenario, entry } = question;
   const finding = entry === null ? null : { kind: entry.repro.finding.kind, function: entry.repro.finding.function };
   const cells = request.lifetimes.map((lifetime): RaceCell => {
     const own = searched.get(`${worldKey(question)} ${lifetime}`) as Searched;
@@ -157,7 +161,7 @@ function rowOf(io: Io, question: Question, searched: ReadonlyMap<string, Searche
     const verdict = all.length > 0 ? "found" : "none-found";
     return { lifetime, verdict, runs: own.runs, bounds: null, findings: all };
   });
-  const options = optionsFor({ ...parameters, lifetime: resolveParameters({}).lifetime }).join(" ");
+  const options = optionsOfWorld(question).join(" ");
   return { scenario: scenario.name, options, entry: entry?.name ?? null, finding, cells };
 }
 

@@ -1,11 +1,10 @@
 /** The sizes that the thread argued about: of the structs, from their declarations, and of the slabs they are kept in. */
 import { task_struct } from "../model/linux/structs.ts";
-import type { Lifetime } from "../model/utrace/lifetime.ts";
+import { type Lifetime, layoutOf } from "../model/utrace/lifetime.ts";
 import { utrace, utrace_attached_engine } from "../model/utrace/structs.ts";
 import type { CacheSize, LifetimeSizes, SizeTable } from "../reports/comparison.ts";
 import { slabGeometry, slotOf } from "../sim/slabGeometry.ts";
 import type { AnyStruct, Config } from "../sim/struct.ts";
-import { layoutOf } from "./layout.ts";
 
 /** ARCH_MIN_TASKALIGN of x86: the registers in a task struct are saved by instructions that want 16 bytes. */
 const TASK_ALIGN = 16;

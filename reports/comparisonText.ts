@@ -1,5 +1,15 @@
 /** A comparison as text for a terminal. */
-import type { Argument, BreakEven, Comparison, Cost, MemoryChart, RaceCell, RaceRow, SizeTable } from "./comparison.ts";
+import type {
+  Argument,
+  BreakEven,
+  Comparison,
+  Cost,
+  MemoryChart,
+  RaceCell,
+  RaceFinding,
+  RaceRow,
+  SizeTable,
+} from "./comparison.ts";
 import { type TableCell, textTable } from "./textTable.ts";
 
 /** `1.5 MB`, `12 kB`, `-3 kB`: binary units, as memory is counted. */
@@ -175,11 +185,17 @@ function findingLines(rows: readonly RaceRow[]): string[] {
   const lines: string[] = [];
   for (const row of rows) {
     for (const { lifetime, findings } of row.cells) {
-      for (const { kind, function: name, count, repro } of findings) {
-        const at = name === "" ? kind : `${kind} in ${name}`;
-        lines.push(`${lifetime}, ${row.scenario}: ${at}, ${count} runs`, `    npx utrace-sim replay ${repro}`);
+      if (findings.length === 0) continue;
+      lines.push(`${row.scenario}, ${lifetime}${row.options === "" ? "" : `, ${row.options}`}`);
+      for (const finding of findings) {
+        lines.push(`  ${placeOf(finding)}, ${timesText(finding.count)}`, `    npx utrace-sim replay ${finding.repro}`);
       }
     }
   }
   return lines;
 }
+
+/** `use-after-free in utrace_stop`. */
+export const placeOf = ({ kind, function: name }: RaceFinding): string => (name === "" ? kind : `${kind} in ${name}`);
+
+const timesText = (count: number): string => (count === 1 ? "1 run" : `${count} runs`);

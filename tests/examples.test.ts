@@ -21,7 +21,19 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const FOLDERS = [".", "docs", "docs/decisions", "sim", "model", "scenarios", "properties", "reports", "cli", "bench"];
+const FOLDERS = [
+  ".",
+  "docs",
+  "docs/decisions",
+  "sim",
+  "model",
+  "scenarios",
+  "properties",
+  "reports",
+  "comparison",
+  "cli",
+  "bench",
+];
 const REST = "...";
 /** A finding is what an example is about, so 0 and 1 are both well. */
 const WORST_EXIT_CODE = 1;

@@ -2,7 +2,7 @@
 import ts from "typescript";
 import { folderOf, isTest, nodesOf, type Project, type Rule, type Violation, violationAt } from "./project.ts";
 
-const PURE_FOLDERS = new Set(["sim", "model", "scenarios"]);
+const PURE_FOLDERS = new Set(["sim", "model", "scenarios", "comparison"]);
 
 const IMPURE_GLOBALS = new Set([
   "Date",

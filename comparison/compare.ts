@@ -1,0 +1,44 @@
+/** What can be compared without a search: sizes, memory, costs, and the size of the argument. */
+import type { Lifetime } from "../model/utrace/lifetime.ts";
+import type { Comparison } from "../reports/comparison.ts";
+import { resolveParameters } from "../scenarios/parameters.ts";
+import { costsOf } from "./cost.ts";
+import { memoryChart } from "./memory.ts";
+import { type Build, sizeTable } from "./sizes.ts";
+
+const build = (title: string, options: string): Build => {
+  const { config, cpus } = resolveParameters({ config: options });
+  return { title, options, config, cpus };
+};
+
+/** The kernel that was measured in the mail of 2008-09-03: no lock debugging, two CPUs. */
+export const MEASURED = build("the kernel measured on the list (Alexey Dobriyan, 2008-09-03)", "DEBUG_SPINLOCK=n");
+/** The kernels that crashed: the first without slub_debug, the others with. */
+export const CRASHED = build(
+  "the kernel of the crash dump, with lock debugging and lockdep",
+  "DEBUG_SPINLOCK=y,LOCKDEP=y",
+);
+export const POISONED = build("the same under slub_debug, as when poison was overwritten", "LOCKDEP=y,SLUB_DEBUG=y");
+/** What would be shipped: no check_dead either. */
+export const PLAIN = build("no debugging at all", "DEBUG_SPINLOCK=n,UTRACE_DEBUG=n");
+
+const TASKS = 1000;
+
+/** Compares these lifetimes. */
+export function compareLifetimes(lifetimes: readonly Lifetime[]): Omit<Comparison, "races"> {
+  return {
+    lifetimes: lifetimes.map(({ name }) => name),
+    sizes: [MEASURED, CRASHED, POISONED, PLAIN].map((one) => sizeTable(lifetimes, one)),
+    memory: [
+      memoryChart(lifetimes, { title: `${TASKS} tasks, ${MEASURED.title}`, build: MEASURED, tasks: TASKS }),
+      memoryChart(lifetimes, { title: `${TASKS} tasks, ${PLAIN.title}`, build: PLAIN, tasks: TASKS }),
+    ],
+    costConfig: PLAIN.options,
+    costs: byPath(lifetimes.map(({ name }) => costsOf(resolveParameters({ lifetime: name, config: PLAIN.options })))),
+    arguments: [],
+  };
+}
+
+/** One path after the other, each under all lifetimes. */
+const byPath = <T>(tables: readonly (readonly T[])[]): T[] =>
+  (tables[0] ?? []).flatMap((_, path) => tables.map((table) => table[path] as T));
