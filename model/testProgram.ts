@@ -11,7 +11,18 @@
  */
 import { endOfWorld } from "../sim/checks/end.ts";
 import type { Context } from "../sim/context.ts";
-import { eventArgument, eventType, INTERRUPT, makeEvent, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../sim/event.ts";
+import {
+  eventArgument,
+  eventType,
+  FLUSH,
+  INTERRUPT,
+  makeEvent,
+  PREEMPT,
+  SOFTIRQ,
+  STEP,
+  SWITCH,
+  TIMER,
+} from "../sim/event.ts";
 import {
   CHECK_NAMES,
   type CheckName,
@@ -19,6 +30,7 @@ import {
   type Field,
   kernel,
   Machine,
+  type MemoryModel,
   type Program,
   type Ptr,
   smp_mb,
@@ -54,6 +66,9 @@ export interface ModelOptions {
   readonly patches?: readonly Patch[];
   /** Default: as posted. */
   readonly lifetime?: Lifetime;
+  readonly memory?: MemoryModel;
+  /** Kernel functions whose `smp_mb` does nothing. */
+  readonly withoutBarrier?: readonly string[];
 }
 
 /** A program over the kernel as posted, with every check and the config of the thread's first crash unless told otherwise. */
@@ -72,6 +87,8 @@ export const modelProgram = (populate: (booted: BootedKernel) => void, options: 
         ...options.config,
       }),
       cpus: options.cpus ?? 2,
+      memory: options.memory ?? "sc",
+      withoutBarrier: new Set(options.withoutBarrier ?? []),
       checks: new Set(checks),
       stepsMax: options.stepsMax ?? 20_000,
       ...kernelMachineOptions(),
@@ -208,6 +225,15 @@ export class Play {
     // Tasks are dealt out to the CPUs in turn.
     for (let i = this.machine.cpus.length; cpu.queued === 0 && i > 0; i--) this.start("rival", smp_mb);
     return this.apply((event) => event === makeEvent(PREEMPT, cpu.id, 0));
+  }
+
+  /** Under TSO: whatever the CPUs have stored reaches memory. */
+  flush(): this {
+    for (;;) {
+      const event = this.events().find((e) => eventType(e) === FLUSH);
+      if (event === undefined) return this;
+      this.happen(event);
+    }
   }
 
   /** A task's sleep timer expires. */
