@@ -10,16 +10,10 @@ import { replayCommand } from "./commands/replay.ts";
 import { runCommand } from "./commands/run.ts";
 import { EXIT_CLEAN, EXIT_DEFECT, EXIT_USAGE, messageOf, oneLine, UsageError } from "./errors.ts";
 import type { Io } from "./io.ts";
-import {
-  addJobsOption,
-  addJsonOption,
-  addParameterOptions,
-  parseKinds,
-  strategyOption,
-  wholeNumber,
-} from "./options.ts";
+import { addJobsOption, addJsonOption, addParameterOptions, parseKinds, wholeNumber } from "./options.ts";
 import { didYouMean } from "./suggest.ts";
 import { TOOL } from "./tool.ts";
+import { addStrategyOptions, HUNT_STRATEGY } from "./tuning.ts";
 
 const COMMANDS: readonly string[] = ["list", "run", "hunt", "replay", "compare", "demo"];
 
@@ -118,9 +112,8 @@ function addRun(program: Command, io: Io, done: (code: number) => void): void {
     .description("run a scenario once, under the schedule of a seed")
     .argument("<SCENARIO>", "its name, from list")
     .option("--seed <S>", "whole number, or NUMBER/RUN for one run of a hunt", "1")
-    .addOption(strategyOption("timed"))
     .option("--history", "print the interleaving, step for step");
-  addJsonOption(addJobsOption(addParameterOptions(command))).action((name, options) =>
+  addJsonOption(addJobsOption(addParameterOptions(addStrategyOptions(command, "timed")))).action((name, options) =>
     done(runCommand(io, name, options)),
   );
   example(command, "run attach-detach-exec --seed 5", "run attach-detach-exec --seed 1/17 --strategy random --history");
@@ -133,14 +126,15 @@ function addHunt(program: Command, io: Io, done: (code: number) => void): void {
     .argument("<SCENARIO>", "its name, from list")
     .option("--runs <N>", "runs at most", wholeNumber(1, RUNS_MAX), 20_000)
     .option("--seed <S>", "whole number; decides all schedules", "1")
-    .addOption(strategyOption("random"))
     .option("--find <KIND,...>", `only findings of these kinds count: ${FINDING_KINDS.join(", ")}`, parseKinds)
     .option("--keep-going", "do not stop at the first finding; report each distinct one")
     .option("--out <DIR>", "folder for repro files", "repros")
     .option("--no-shrink", "keep schedules as they were found");
-  addJsonOption(addJobsOption(addParameterOptions(command))).action(async (name, options) => {
-    done(await huntCommand(io, name, options));
-  });
+  addJsonOption(addJobsOption(addParameterOptions(addStrategyOptions(command, HUNT_STRATEGY)))).action(
+    async (name, options) => {
+      done(await huntCommand(io, name, options));
+    },
+  );
   example(
     command,
     "hunt attach-detach-exec --find paging-fault --config DEBUG_PAGEALLOC=y,SLUB_DEBUG=n",

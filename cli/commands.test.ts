@@ -100,6 +100,41 @@ describe("--json", () => {
   });
 });
 
+describe("strategies", () => {
+  const HUNT = ["hunt", "refcounted-object", "--runs", "200", "--no-shrink"];
+
+  test("pct says what it promises, in JSON and in words", async () => {
+    const json = parse(await sandbox.cli(...HUNT, "--strategy", "pct", "--depth", "2", "--json"));
+    const { depth, threads = 0, steps = 0, probability } = json.bounds.pct ?? {};
+    expect(json.strategy).toBe("pct");
+    expect(depth).toBe(2);
+    expect(threads).toBeGreaterThan(2);
+    expect(steps).toBeGreaterThan(20);
+    expect(probability).toBeCloseTo(1 / (threads * steps), 10);
+    const { stdout } = await sandbox.cli(...HUNT, "--strategy", "pct", "--depth", "2");
+    expect(stdout).toContain(`a bug of depth 2 with a chance of at least 1/(${threads} * ${steps}) = `);
+    expect(parse(await sandbox.cli(...HUNT, "--json")).bounds.pct).toBeUndefined();
+  });
+
+  test.each(["pct --depth 4", "pos", "preemption-bounded --preemptions 3", "portfolio --depth 2"])(
+    "%s: the line that says how it was found makes the run again",
+    async (strategy) => {
+      const { stdout } = await sandbox.cli(...HUNT, "--runs", "5000", "--strategy", ...strategy.split(" "));
+      const [, step] = /step (\d+) of run/.exec(stdout) ?? [];
+      const [, again = ""] = /as found {2}npx utrace-sim (.*)/.exec(stdout) ?? [];
+      expect(again).toContain(`--strategy ${strategy}`);
+      const result = await sandbox.cli(...again.split(" "));
+      expect(result.code).toBe(1);
+      expect(result.stdout).toContain(`step ${step} of seed`);
+    },
+  );
+
+  test("a run of the portfolio names the strategy that had its turn", async () => {
+    const { stdout } = await sandbox.cli("run", "leak", "--strategy", "portfolio", "--seed", "1/1");
+    expect(stdout).toContain("of seed 1/1 (pct)");
+  });
+});
+
 describe("run", () => {
   test("NUMBER/RUN is that run of the hunt", async () => {
     const hunted = parse(await sandbox.cli(...BUGGY, "--json", "--no-shrink"));

@@ -5,6 +5,7 @@ import { storesSinceFree } from "../reports/writes.ts";
 import type { Finding } from "../sim/finding.ts";
 import type { HuntFinding, HuntOptions } from "../sim/hunt.ts";
 import { formatSchedule } from "../sim/schedule.ts";
+import type { Tuning } from "../sim/strategies/byName.ts";
 import { type Confirmed, confirm } from "./confirm.ts";
 import { type HuntOutcome, huntInChunks } from "./hunting.ts";
 import type { Io, Output } from "./io.ts";
@@ -14,10 +15,11 @@ import { kernelText } from "./output/kernelText.ts";
 import { block, commandLine, count, cutOffNote, headline, noneFound, replayLine, scheduleLine } from "./output/text.ts";
 import { startProgress } from "./progress.ts";
 import { makeRepro, writeRepro } from "./reproFile.ts";
+import { dealtNote, pctPromise, promiseLine, strategyWords } from "./tuning.ts";
 
 /** A hunt to go on. */
 export interface HuntRequest extends Subject {
-  readonly options: HuntOptions;
+  readonly options: HuntOptions & { readonly tuning: Tuning };
   readonly jobs: number;
   /** Folder for repro files. */
   readonly out: string;
@@ -43,7 +45,8 @@ export async function goHunting(io: Io, request: HuntRequest, say: Output | null
   const kept = options.keepGoing ? outcome.findings : outcome.findings.slice(0, 1);
   const findings: FindingJson[] = [];
   for (const found of kept) {
-    say?.write(headline(found.finding, `run ${found.run}, seed ${found.seed}`));
+    const dealt = dealtNote(options.strategy, found.seed);
+    say?.write(headline(found.finding, `run ${found.run}${dealt}, seed ${found.seed}`));
     if (request.shrinks) say?.write("      shrinking ...\n");
     const confirmed = confirm(request.program, found.finding, found.schedule, request.shrinks);
     const repro = save(io, request, found, confirmed);
@@ -91,7 +94,8 @@ function save(io: Io, request: HuntRequest, found: HuntFinding, { finding, sched
 /** Why in short, and how to see it again. */
 function epilogue(request: HuntRequest, found: HuntFinding, confirmed: Confirmed, repro: string): string {
   const { scenario, parameters, options } = request;
-  const asFound = commandLine("run", scenario.name, parameters, "--seed", found.seed, "--strategy", options.strategy);
+  const words = strategyWords(options.strategy, request.options.tuning);
+  const asFound = commandLine("run", scenario.name, parameters, "--seed", found.seed, ...words);
   const runs = options.keepGoing ? `runs      ${count(found.count, "run")} showed it\n` : "";
   return `${scheduleLine(confirmed.cost, confirmed.shrunk)}${runs}again     ${replayLine(repro)}\nas found  ${asFound}\n`;
 }
@@ -99,9 +103,11 @@ function epilogue(request: HuntRequest, found: HuntFinding, confirmed: Confirmed
 const placed = ({ kind, function: name }: Finding): string => (name === "" ? kind : `${kind} in ${name}`);
 
 /** The last lines: the verdict, and its limits. */
-function conclusion({ options, parameters }: HuntRequest, outcome: HuntOutcome, kept: readonly HuntFinding[]): string {
+function conclusion(request: HuntRequest, outcome: HuntOutcome, kept: readonly HuntFinding[]): string {
+  const { options, parameters, program } = request;
   const { executions, cutOff } = outcome;
-  const limits = cutOffNote(cutOff, parameters);
+  const promise = pctPromise(program, options.strategy, request.options.tuning);
+  const limits = cutOffNote(cutOff, parameters) + (promise === null ? "" : promiseLine(promise, executions));
   if (kept.length === 0) {
     return noneFound(executions, options.kinds.length === 0 ? "" : ` of kind ${options.kinds.join(", ")}`) + limits;
   }

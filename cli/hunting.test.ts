@@ -38,6 +38,8 @@ describe("chunks add up to one hunt", () => {
     ["refcounted-object", { keepGoing: true, runs: 64 }],
     ["refcounted-object", { keepGoing: true, runs: 1 }],
     ["leak", { keepGoing: true, kinds: ["leak" as const] }],
+    ["refcounted-object", { keepGoing: true, strategy: "portfolio" as const }],
+    ["refcounted-object", { keepGoing: true, strategy: "pct" as const, runs: 130 }],
   ])("%s %o", async (name, more) => {
     const { hashes, ...whole } = hunt(subject(name).program, options(more));
     const seen: number[] = [];

@@ -1,5 +1,5 @@
 /** The options that commands share, and the way from them to parameters and back. */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import {
   CONFIG_DEFAULTS,
   type GivenParameters,
@@ -8,15 +8,7 @@ import {
   resolveParameters,
 } from "../scenarios/parameters.ts";
 import type { Parameters, Scenario } from "../scenarios/scenario.ts";
-import {
-  CHECK_NAMES,
-  FINDING_KINDS,
-  type FindingKind,
-  MEMORY_MODELS,
-  type Program,
-  STRATEGY_NAMES,
-  type StrategyName,
-} from "../sim/index.ts";
+import { CHECK_NAMES, FINDING_KINDS, type FindingKind, MEMORY_MODELS, type Program } from "../sim/index.ts";
 import { UsageError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { didYouMean } from "./suggest.ts";
@@ -70,10 +62,6 @@ export const addJsonOption = (command: Command): Command =>
 /** Adds `--jobs`. */
 export const addJobsOption = (command: Command): Command =>
   command.option("--jobs <N>", "worker threads; the result is the same for any number", wholeNumber(1, JOBS_MAX), 1);
-
-/** `--strategy`, with its default. */
-export const strategyOption = (byDefault: StrategyName): Option =>
-  new Option("--strategy <NAME>", "what picks the schedules").choices([...STRATEGY_NAMES]).default(byDefault);
 
 /**
  * Kinds of finding, separated by commas.

@@ -10,7 +10,7 @@ import {
   resolveParameters,
 } from "../scenarios/parameters.ts";
 import type { Parameters, Scenario } from "../scenarios/scenario.ts";
-import { makeStrategy, type Program, STRATEGY_NAMES, type Strategy, type StrategyName } from "../sim/index.ts";
+import { makeStrategy, type Program, STRATEGY_NAMES, type Strategy, type StrategyName, tune } from "../sim/index.ts";
 
 /** Everything a run is a function of, with a seed for its schedule. */
 export class Situation {
@@ -26,7 +26,7 @@ export class Situation {
   }
 
   strategy(): Strategy {
-    return makeStrategy(this.strategyName, this.seed);
+    return makeStrategy(this.strategyName, this.seed, tune(this.program(), this.strategyName));
   }
 
   /** The same world with none of its checks made. */

@@ -1,24 +1,15 @@
 /** Many runs of a program, each under a schedule of its own, until one of them shows something. */
 import { type Finding, type FindingKind, findingKey } from "./finding.ts";
+import { tune } from "./measure.ts";
 import { execute, type Program } from "./run.ts";
-import { RandomStrategy } from "./strategies/random.ts";
-import type { Strategy } from "./strategies/strategy.ts";
-import { TimedStrategy } from "./strategies/timed.ts";
+import { makeStrategy, type StrategyName, seedOfRun, type Tuning } from "./strategies/byName.ts";
 
-/** Strategies that a seed is enough for. */
-export const STRATEGY_NAMES = ["random", "timed"] as const;
-export type StrategyName = (typeof STRATEGY_NAMES)[number];
-
-/** A strategy whose picks depend on `seed` alone. */
-export function makeStrategy(name: StrategyName, seed: string): Strategy {
-  return name === "random" ? new RandomStrategy(seed) : new TimedStrategy(seed);
-}
-
-/** Seed of one run of a hunt: `run --seed` takes it too. */
-export const seedOfRun = (seed: string, run: number): string => `${seed}/${run}`;
+export { makeStrategy, STRATEGY_NAMES, type StrategyName, seedOfRun, type Tuning } from "./strategies/byName.ts";
 
 export interface HuntOptions {
   readonly strategy: StrategyName;
+  /** What the strategy is told besides its seeds. Default: measured on the program. */
+  readonly tuning?: Tuning;
   readonly seed: string;
   /** Number of the first run, and how many runs at most. */
   readonly first: number;
@@ -58,13 +49,14 @@ export interface HuntResult {
  */
 export function hunt(program: Program, options: HuntOptions): HuntResult {
   const wanted = (finding: Finding): boolean => options.kinds.length === 0 || options.kinds.includes(finding.kind);
+  const tuning = options.tuning ?? tune(program, options.strategy);
   const found = new Map<string, HuntFinding>();
   const hashes: string[] = [];
   let steps = 0;
   let cutOff = 0;
   for (let run = options.first; run < options.first + options.runs; run++) {
     const seed = seedOfRun(options.seed, run);
-    const result = execute(program, makeStrategy(options.strategy, seed), { scheduleOnlyOnFinding: true });
+    const result = execute(program, makeStrategy(options.strategy, seed, tuning), { scheduleOnlyOnFinding: true });
     steps += result.steps;
     if (result.cutOff) cutOff++;
     hashes.push(result.historyHash);

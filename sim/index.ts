@@ -4,10 +4,20 @@
  * Reading order: `op.ts` (what a step is), `machine.ts`, `run.ts`; then `docs/refcounted-object.ts` for a program.
  */
 export { CHECK_NAMES, type CheckName, FINDING_KINDS, type Finding, type FindingKind, findingKey } from "./finding.ts";
-export { type HuntOptions, type HuntResult, hunt, makeStrategy, STRATEGY_NAMES, type StrategyName } from "./hunt.ts";
+export {
+  type HuntOptions,
+  type HuntResult,
+  hunt,
+  makeStrategy,
+  STRATEGY_NAMES,
+  type StrategyName,
+  seedOfRun,
+  type Tuning,
+} from "./hunt.ts";
 export { atomic_t, kref, list_head, rcu_head, rwlock_t, spinlock_t } from "./kernelStructs.ts";
 export { pokeLock } from "./locks.ts";
 export { Machine, type MachineOptions } from "./machine.ts";
+export { type Measure, measure, tune } from "./measure.ts";
 export { container_of, globalsOf, type Kernel, type KernelFunction, kernel, type Ptr, ref } from "./op.ts";
 export * from "./primitives.ts";
 export { execute, type Program, type RunOptions, type RunResult } from "./run.ts";

@@ -1,6 +1,6 @@
 /** `demo`: the crash of the thread in the three forms in which it was reported, each found anew. */
 import type { FindingKind } from "../../sim/finding.ts";
-import type { HuntOptions } from "../../sim/hunt.ts";
+import { tune } from "../../sim/measure.ts";
 import { EXIT_BUDGET, EXIT_CLEAN } from "../errors.ts";
 import { goHunting, type HuntRequest } from "../hunter.ts";
 import type { Io } from "../io.ts";
@@ -9,6 +9,7 @@ import { count } from "../output/text.ts";
 import { checkFolder } from "../reproFile.ts";
 import { parseHuntSeed } from "../seed.ts";
 import { TOOL } from "../tool.ts";
+import { HUNT_STRATEGY } from "../tuning.ts";
 
 export interface DemoCommandOptions {
   readonly seed: string;
@@ -72,8 +73,10 @@ export async function demoCommand(io: Io, options: DemoCommandOptions): Promise<
 
 function requestFor(io: Io, form: Form, seed: string, { runs, jobs, out }: DemoCommandOptions): HuntRequest {
   const { scenario, config, kind } = form;
-  const options: HuntOptions = { strategy: "random", seed, first: 0, runs, keepGoing: false, kinds: [kind] };
-  return { ...subjectOf(io, scenario, { config }), options, jobs, out, shrinks: true };
+  const subject = subjectOf(io, scenario, { config });
+  const tuning = tune(subject.program, HUNT_STRATEGY);
+  const options = { strategy: HUNT_STRATEGY, tuning, seed, first: 0, runs, keepGoing: false, kinds: [kind] };
+  return { ...subject, options, jobs, out, shrinks: true };
 }
 
 /** The command line that does the same. */

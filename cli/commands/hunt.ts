@@ -1,6 +1,5 @@
 /** `hunt`: many schedules, up to the first with a finding. */
 import type { FindingKind } from "../../sim/finding.ts";
-import type { StrategyName } from "../../sim/hunt.ts";
 import { EXIT_CLEAN, EXIT_FINDING } from "../errors.ts";
 import { goHunting, type HuntRequest } from "../hunter.ts";
 import type { Io } from "../io.ts";
@@ -8,11 +7,11 @@ import { type ParameterOptions, subjectOf } from "../options.ts";
 import { printJson, resultJson } from "../output/json.ts";
 import { checkFolder } from "../reproFile.ts";
 import { parseHuntSeed } from "../seed.ts";
+import { pctPromise, type StrategyOptions, tuningOf } from "../tuning.ts";
 
-export interface HuntCommandOptions extends ParameterOptions {
+export interface HuntCommandOptions extends ParameterOptions, StrategyOptions {
   readonly seed: string;
   readonly runs: number;
-  readonly strategy: StrategyName;
   readonly keepGoing?: boolean;
   readonly find?: readonly FindingKind[];
   readonly out: string;
@@ -24,9 +23,12 @@ export async function huntCommand(io: Io, name: string, options: HuntCommandOpti
   const began = performance.now();
   const seed = parseHuntSeed(options.seed);
   const { strategy, runs, jobs, out } = options;
+  const subject = subjectOf(io, name, options);
+  const tuning = tuningOf(subject.program, options);
+  const keepGoing = options.keepGoing === true;
   const request: HuntRequest = {
-    ...subjectOf(io, name, options),
-    options: { strategy, seed, first: 0, runs, keepGoing: options.keepGoing === true, kinds: options.find ?? [] },
+    ...subject,
+    options: { strategy, tuning, seed, first: 0, runs, keepGoing, kinds: options.find ?? [] },
     jobs,
     out,
     shrinks: options.shrink,
@@ -36,7 +38,8 @@ export async function huntCommand(io: Io, name: string, options: HuntCommandOpti
   if (options.json === true) {
     const { executions, steps, cutOff, historyHash } = outcome;
     const elapsedMs = Math.round(performance.now() - began);
-    const result = { strategy, seed, executions, steps, runs, cutOff, findings, historyHash, elapsedMs };
+    const pct = pctPromise(subject.program, strategy, tuning);
+    const result = { strategy, seed, executions, steps, runs, pct, cutOff, findings, historyHash, elapsedMs };
     printJson(io.stdout, resultJson(request.scenario.name, request.parameters, result));
   }
   return findings.length > 0 ? EXIT_FINDING : EXIT_CLEAN;

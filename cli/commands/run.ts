@@ -1,7 +1,7 @@
 /** `run`: one run, whose schedule the seed decides. */
 import { interleaving } from "../../reports/columns.ts";
 import { type Finding, findingKey } from "../../sim/finding.ts";
-import { makeStrategy, type StrategyName } from "../../sim/hunt.ts";
+import { makeStrategy } from "../../sim/hunt.ts";
 import { execute, type RunResult } from "../../sim/run.ts";
 import { formatSchedule } from "../../sim/schedule.ts";
 import { EXIT_CLEAN, EXIT_FINDING } from "../errors.ts";
@@ -11,10 +11,10 @@ import { type FindingJson, findingJson, printJson, resultJson } from "../output/
 import { kernelText } from "../output/kernelText.ts";
 import { block, commandLine, count, cutOffNote, headline } from "../output/text.ts";
 import { parseRunSeed } from "../seed.ts";
+import { dealtNote, type StrategyOptions, strategyWords, tuningOf } from "../tuning.ts";
 
-export interface RunCommandOptions extends ParameterOptions {
+export interface RunCommandOptions extends ParameterOptions, StrategyOptions {
   readonly seed: string;
-  readonly strategy: StrategyName;
   readonly history?: boolean;
 }
 
@@ -23,14 +23,16 @@ export function runCommand(io: Io, name: string, options: RunCommandOptions): nu
   const began = performance.now();
   const seed = parseRunSeed(options.seed);
   const subject = subjectOf(io, name, options);
-  const run = execute(subject.program, makeStrategy(options.strategy, seed), { record: options.history === true });
+  const { strategy } = options;
+  const tuning = tuningOf(subject.program, options);
+  const run = execute(subject.program, makeStrategy(strategy, seed, tuning), { record: options.history === true });
   const findings = distinct(run.findings);
   const columns = io.stdout.columns;
   const history =
     options.history === true ? interleaving(run, columns === undefined ? {} : { width: columns }) : undefined;
   if (options.json === true) {
     const outcome = {
-      strategy: options.strategy,
+      strategy,
       seed,
       executions: 1,
       steps: run.steps,
@@ -44,7 +46,13 @@ export function runCommand(io: Io, name: string, options: RunCommandOptions): nu
     printJson(io.stdout, resultJson(subject.scenario.name, subject.parameters, outcome));
   } else {
     io.stdout.write(history === undefined ? "" : `${block(history)}\n`);
-    io.stdout.write(describe(subject, run, findings, seed, options.strategy));
+    io.stdout.write(
+      describe(subject, run, findings, `seed ${seed}${dealtNote(strategy, seed)}`, [
+        "--seed",
+        seed,
+        ...strategyWords(strategy, tuning),
+      ]),
+    );
   }
   return findings.length > 0 ? EXIT_FINDING : EXIT_CLEAN;
 }
@@ -68,14 +76,14 @@ function describe(
   subject: Subject,
   run: RunResult,
   findings: readonly Finding[],
-  seed: string,
-  strategy: string,
+  where: string,
+  words: readonly string[],
 ): string {
   const { scenario, parameters } = subject;
   const found = findings.map(
-    (finding) => `${headline(finding, `seed ${seed}`)}\n${block(kernelText(finding, subject.program))}\n`,
+    (finding) => `${headline(finding, where)}\n${block(kernelText(finding, subject.program))}\n`,
   );
-  const again = commandLine("run", scenario.name, parameters, "--seed", seed, "--strategy", strategy);
+  const again = commandLine("run", scenario.name, parameters, ...words);
   const time = `${(run.time / 1000).toFixed(1)} us of virtual time`;
   return (
     found.join("") +

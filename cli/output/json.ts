@@ -2,6 +2,7 @@
 import type { Parameters } from "../../scenarios/scenario.ts";
 import type { Finding } from "../../sim/finding.ts";
 import type { Output } from "../io.ts";
+import type { PctPromise } from "../tuning.ts";
 
 /** One finding, as JSON has it. */
 export interface FindingJson {
@@ -40,7 +41,8 @@ export interface ResultJson {
   readonly states: number;
   /** Whether every schedule was tried; a search never does. */
   readonly complete: boolean;
-  readonly bounds: { readonly stepsMax: number; readonly runs: number };
+  /** `pct`: what that strategy promises, where it was the one. */
+  readonly bounds: { readonly stepsMax: number; readonly runs: number; readonly pct?: PctPromise };
   /** Runs cut off at `bounds.stepsMax`. */
   readonly cutOff: number;
   readonly findings: readonly FindingJson[];
@@ -57,6 +59,7 @@ export interface Outcome {
   readonly executions: number;
   readonly steps: number;
   readonly runs: number;
+  readonly pct?: PctPromise | null;
   readonly cutOff: number;
   readonly findings: readonly FindingJson[];
   readonly historyHash: string;
@@ -76,7 +79,7 @@ export function findingJson(
 /** The result as JSON. */
 export function resultJson(scenario: string, parameters: Parameters, outcome: Outcome): ResultJson {
   const { lifetime, memory, patches, config, stepsMax } = parameters;
-  const { strategy, seed, executions, steps, runs, cutOff, findings, historyHash, elapsedMs, history } = outcome;
+  const { strategy, seed, executions, steps, runs, pct, cutOff, findings, historyHash, elapsedMs, history } = outcome;
   return {
     scenario,
     lifetime,
@@ -90,7 +93,7 @@ export function resultJson(scenario: string, parameters: Parameters, outcome: Ou
     steps,
     states: 0,
     complete: false,
-    bounds: { stepsMax, runs },
+    bounds: { stepsMax, runs, ...(pct == null ? {} : { pct }) },
     cutOff,
     findings,
     historyHash,

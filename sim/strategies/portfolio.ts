@@ -1,0 +1,16 @@
+/**
+ * `portfolio`: deals the runs of a hunt to the other strategies, by their number. A race that one strategy hardly ever
+ * hits is mostly one that another hits soon, so the worst case of the whole is far better than that of any part; see
+ * `docs/bake-off.md`.
+ *
+ * Run N of a hunt with seed S is run N under the strategy whose turn it is, and has the same seed there.
+ */
+
+/** The turns, over and over. */
+const TURNS = ["random", "pct", "pos", "preemption-bounded"] as const;
+
+/** A strategy that the portfolio deals to. */
+export type Dealt = (typeof TURNS)[number];
+
+/** Whose turn a run is. */
+export const dealtTo = (run: number): Dealt => TURNS[run % TURNS.length] as Dealt;
