@@ -21,7 +21,7 @@ import { ECHILD } from "./linux/errno.ts";
 import { do_wait } from "./linux/exit.ts";
 import type { KernelGlobals } from "./linux/globals.ts";
 import { KNOWN_SYMBOLS } from "./linux/kallsyms.ts";
-import { stateName, TASK_INTERRUPTIBLE, TASK_WAKEKILL, TIF_SIGPENDING } from "./linux/sched.ts";
+import { stateName, TASK_INTERRUPTIBLE, TASK_WAKEKILL, TIF_SIGPENDING, TIF_SINGLESTEP } from "./linux/sched.ts";
 import { SIGCHLD, SIGKILL, sigmask } from "./linux/signal.ts";
 import {
   kernel_statics,
@@ -97,6 +97,9 @@ export class BootedKernel {
       objectOf: (address) => m.objectOf(address),
       task_curr: (task) => m.cpus.some((cpu) => cpu.current?.task === task),
       threadInfo: (task) => m.threadInfo(task),
+      ptracers: false,
+      trapFlag: (task) => (m.peek(m.threadInfo(task), thread_info.fields.flags) & TIF_SINGLESTEP) !== 0,
+      vforkDone: (task) => m.peek(task, TASK.vfork_done),
       utrace: {
         utrace_cachep: m.createCache(utrace),
         utrace_engine_cachep: m.createCache(utrace_attached_engine),
@@ -111,6 +114,11 @@ export class BootedKernel {
     this.fillTask(this.init, { comm: "init", pid: 1 }, 0, m.allocStaticStruct(signal_struct), true);
     m.spawn(this.init, { comm: "init", pid: 1, daemon: true }, init);
     this.setStack(this.init);
+  }
+
+  /** Tasks of this world may ptrace each other: task->ptrace is looked at wherever the kernel does. */
+  allowPtrace(): void {
+    this.g.ptracers = true;
   }
 
   get globals(): KernelGlobals {
@@ -180,6 +188,7 @@ export class BootedKernel {
     m.poke(task, TASK.signal, signal);
     m.poke(task, TASK.sighand, sighand);
     for (const list of [TASK.children, TASK.sibling, TASK.thread_group, TASK.pending.list]) emptyList(at(task, list));
+    for (const list of [TASK.ptraced, TASK.ptrace_entry]) emptyList(at(task, list));
     pokeLock(m, at(task, TASK.alloc_lock), spinlock_t);
     m.poke(sighand, SIGHAND.count.counter, 1);
     if (scenery) pokeLock(m, at(sighand, SIGHAND.siglock), spinlock_t);

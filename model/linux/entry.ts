@@ -5,6 +5,7 @@
  */
 import { type KernelFunction, kernel, local_irq_disable, local_irq_enable, set_bits, user } from "../../sim/index.ts";
 import { current } from "../../sim/primitives.ts";
+import { globals } from "./globals.ts";
 import {
   clear_thread_flag,
   TIF_NOTIFY_RESUME,
@@ -14,9 +15,11 @@ import {
   thread_flags,
 } from "./sched.ts";
 import {
+  force_sig_info,
   get_signal_to_deliver,
   lock_siglock_irq,
   recalc_sigpending,
+  SIGTRAP,
   type sigaction,
   type siginfo_t,
   sigmask,
@@ -24,6 +27,7 @@ import {
 } from "./signal.ts";
 import { TASK } from "./structs.ts";
 import {
+  tracehook_consider_fatal_signal,
   tracehook_notify_resume,
   tracehook_report_syscall_entry,
   tracehook_report_syscall_exit,
@@ -78,11 +82,28 @@ export function* syscall<A extends readonly unknown[], R>(call: KernelFunction<A
   if (((yield* thread_flags()) & TIF_SYSCALL_TRACE) !== 0) abort = yield* tracehook_report_syscall_entry();
   if (!abort) result = yield* call(...args);
   if (((yield* thread_flags()) & TIF_SYSCALL_TRACE) !== 0) yield* tracehook_report_syscall_exit();
+  // The trap that would follow the instruction is made here, if somebody is there to see it.
+  if (globals().trapFlag(current()) && (yield* tracehook_consider_fatal_signal(current()))) yield* do_debug();
   yield* ret_to_user();
   return result;
 }
 
-/** Runs in user mode for `ns` nanoseconds, interrupted whenever there is work for the task. */
+/** The debug trap after an instruction that ran with the trap flag set. */
+const do_debug = kernel(function* do_debug() {
+  yield* force_sig_info(SIGTRAP, current());
+});
+
+/**
+ * Runs in user mode for `ns` nanoseconds, interrupted whenever there is work for the task. For single stepping this is
+ * one instruction.
+ */
 export function* user_mode(ns: number) {
-  while ((yield* user(ns)) !== 0) yield* ret_to_user();
+  let stepping = globals().trapFlag(current());
+  while ((yield* user(ns)) !== 0) {
+    yield* ret_to_user();
+    stepping = globals().trapFlag(current());
+  }
+  if (!stepping) return;
+  yield* do_debug();
+  yield* ret_to_user();
 }

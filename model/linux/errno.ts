@@ -5,6 +5,7 @@ import type { Ptr } from "../../sim/index.ts";
 export const EPERM = 1;
 export const ENOENT = 2;
 export const ESRCH = 3;
+export const EIO = 5;
 export const ECHILD = 10;
 export const EAGAIN = 11;
 export const ENOMEM = 12;

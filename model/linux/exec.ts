@@ -1,8 +1,8 @@
 /**
  * `execve`.
  *
- * DEPARTS: no images, credentials or files: of the steps of an exec those that other tasks can see. Without credentials
- * there is no tracehook_unsafe_exec, which walks the attached engines under task_lock. Signal handlers are not reset.
+ * DEPARTS: no images, credentials or files: of the steps of an exec those that other tasks can see. Signal handlers are
+ * not reset. compute_creds, whose answer nobody uses here, is left out where no task may be ptraced.
  *
  * @see fs/exec.c of 2.6.27: do_execve, flush_old_exec, de_thread
  */
@@ -21,11 +21,12 @@ import {
 } from "../../sim/index.ts";
 import { EAGAIN } from "./errno.ts";
 import { release_task } from "./exit.ts";
-import { tasklist } from "./globals.ts";
+import { mm_release } from "./fork.ts";
+import { globals, tasklist } from "./globals.ts";
 import { __set_current_state, EXIT_DEAD, TASK_UNINTERRUPTIBLE, thread_group_empty } from "./sched.ts";
 import { lock_siglock_irq, SIGCHLD, signal_group_exit, unlock_siglock_irq, zap_other_threads } from "./signal.ts";
 import { PID, SIGNAL, TASK } from "./structs.ts";
-import { tracehook_report_exec } from "./tracehook.ts";
+import { tracehook_report_exec, tracehook_unsafe_exec } from "./tracehook.ts";
 
 /** Makes the running thread the only one of its group, and its leader. -EAGAIN if the group is dying already. */
 const de_thread = kernel(function* de_thread(task: Ptr) {
@@ -84,9 +85,18 @@ function* take_over(task: Ptr, leader: Ptr, signal: Ptr) {
 
 /** `exec_mmap`: the switch of address spaces, under task_lock. */
 const exec_mmap = kernel(function* exec_mmap(task: Ptr) {
+  yield* mm_release(task);
   yield* spin_lock(task, TASK.alloc_lock);
   yield* add(task, TASK.mm, 1);
   yield* spin_unlock(task, TASK.alloc_lock);
+});
+
+/** `compute_creds`: asks, under task_lock, whether someone traces the task, and what that means for its credentials. */
+export const compute_creds = kernel(function* compute_creds(task: Ptr) {
+  yield* spin_lock(task, TASK.alloc_lock);
+  const unsafe = yield* tracehook_unsafe_exec(task);
+  yield* spin_unlock(task, TASK.alloc_lock);
+  return unsafe;
 });
 
 /**
@@ -100,6 +110,7 @@ export const sys_execve = kernel(function* sys_execve() {
   if (error !== 0) return error;
   yield* exec_mmap(task);
   yield* add(task, TASK.self_exec_id, 1);
+  if (globals().ptracers) yield* compute_creds(task);
   yield* tracehook_report_exec();
   return 0;
 });

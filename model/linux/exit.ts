@@ -10,9 +10,11 @@
 import {
   add,
   atomic_add_return,
+  clear_bits,
   cmpxchg,
   current,
   end_task,
+  type Field,
   kernel,
   kmem_cache_free,
   load,
@@ -34,9 +36,11 @@ import {
   write_unlock_irq,
 } from "../../sim/index.ts";
 import { ECHILD, ERESTARTSYS } from "./errno.ts";
+import { mm_release } from "./fork.ts";
 import { globals, tasklist } from "./globals.ts";
 import { list_add_tail, list_del_init, list_empty, list_entry, list_next } from "./list.ts";
 import { free_pid } from "./pid.ts";
+import { ptrace_exit, ptrace_exit_finish, ptrace_reparented, ptrace_unlink, ptraceBits } from "./ptrace.ts";
 import {
   __cleanup_sighand,
   __set_current_state,
@@ -51,6 +55,7 @@ import {
   TASK_DEAD,
   TASK_INTERRUPTIBLE,
   TASK_RUNNING,
+  task_is_stopped_or_traced,
   thread_group_empty,
 } from "./sched.ts";
 import {
@@ -61,6 +66,8 @@ import {
   recalc_sigpending_and_wake,
   SIG_IGN,
   SIGCHLD,
+  SIGNAL_GROUP_EXIT,
+  SIGNAL_STOP_CONTINUED,
   SIGNAL_STOP_STOPPED,
   send_signal,
   signal_group_exit,
@@ -79,12 +86,17 @@ import {
 import { __wake_up, add_wait_queue, DECLARE_WAITQUEUE, endWait, remove_wait_queue } from "./wait.ts";
 
 /** Tells the parent of a death. -1 if the parent does not want to know: then the task reaps itself. */
-const do_notify_parent = kernel(function* do_notify_parent(task: Ptr, sig: number) {
+export const do_notify_parent = kernel(function* do_notify_parent(task: Ptr, sig: number) {
   const parent = yield* load(task, TASK.parent);
   const sighand = yield* load(parent, TASK.sighand);
   const flags = yield* spin_lock_irqsave(sighand, SIGHAND.siglock);
   let result = sig;
-  if (sig === SIGCHLD && (yield* load(actionOf(sighand, SIGCHLD), k_sigaction.fields.sa_handler)) === SIG_IGN) {
+  const traced = (yield* ptraceBits(task)) !== 0;
+  if (
+    !traced &&
+    sig === SIGCHLD &&
+    (yield* load(actionOf(sighand, SIGCHLD), k_sigaction.fields.sa_handler)) === SIG_IGN
+  ) {
     yield* store(task, TASK.exit_signal, -1);
     result = DEATH_REAP;
   } else if (sig > 0) yield* send_signal(sig, parent, true);
@@ -180,6 +192,7 @@ const exit_signals = kernel(function* exit_signals(task: Ptr) {
 /** Gives the task's children to another thread of the group, or to the reaper of all orphans. */
 const forget_original_parent = kernel(function* forget_original_parent(father: Ptr) {
   yield* write_lock_irq(...tasklist());
+  const dead = yield* ptrace_exit(father);
   let reaper = globals().child_reaper;
   let sameGroup = false;
   for (let t = yield* next_thread(father); t !== father; t = yield* next_thread(t)) {
@@ -192,13 +205,15 @@ const forget_original_parent = kernel(function* forget_original_parent(father: P
   const head = ref(father, TASK.children);
   for (let at = yield* list_next(head); at !== head; at = yield* list_next(head)) {
     const child = list_entry(at, TASK.sibling);
+    const elsewhere = globals().ptracers && (yield* load(child, TASK.parent)) !== father;
     yield* store(child, TASK.real_parent, reaper);
-    yield* store(child, TASK.parent, reaper);
+    if (!elsewhere) yield* store(child, TASK.parent, reaper);
     yield* list_del_init(at);
     yield* list_add_tail(at, ref(reaper, TASK.children));
     // A zombie's new parent has to hear of it, unless it is the old one's thread.
     if (
       !sameGroup &&
+      !elsewhere &&
       (yield* load(child, TASK.exit_state)) === EXIT_ZOMBIE &&
       (yield* load(child, TASK.exit_signal)) !== -1 &&
       (yield* thread_group_empty(child))
@@ -207,6 +222,7 @@ const forget_original_parent = kernel(function* forget_original_parent(father: P
     }
   }
   yield* write_unlock_irq(...tasklist());
+  yield* ptrace_exit_finish(dead);
 });
 
 const exit_notify = kernel(function* exit_notify(task: Ptr, groupDead: boolean) {
@@ -239,6 +255,7 @@ export const do_exit = kernel(function* do_exit(exitCode: number) {
   const signal = yield* load(task, TASK.signal);
   const groupDead = (yield* atomic_add_return(signal, SIGNAL.live.counter, -1)) === 0;
   yield* store(task, TASK.exit_code, code);
+  yield* mm_release(task);
   yield* spin_lock(task, TASK.alloc_lock);
   yield* store(task, TASK.mm, 0);
   yield* spin_unlock(task, TASK.alloc_lock);
@@ -250,12 +267,76 @@ export const do_exit = kernel(function* do_exit(exitCode: number) {
   yield* end_task();
 });
 
+/** Options of `wait4`. WUNTRACED: tell of children that stopped, too. WCONTINUED: of those that went on. */
+export const WNOHANG = 1;
+export const WUNTRACED = 2;
+export const WCONTINUED = 8;
+
+/** What `wait4` says of a child, as user space sees it; kept only for who asks. */
+export interface WaitStatus {
+  value: number;
+}
+
 /** Reaps one zombie, if nobody else is quicker. `tasklist_lock` held for reading on entry, dropped if it succeeds. */
-const wait_task_zombie = kernel(function* wait_task_zombie(p: Ptr) {
+const wait_task_zombie = kernel(function* wait_task_zombie(p: Ptr, status: WaitStatus | null) {
   if ((yield* cmpxchg(p, TASK.exit_state, EXIT_ZOMBIE, EXIT_DEAD)) !== EXIT_ZOMBIE) return 0;
+  const traced = globals().ptracers && (yield* ptrace_reparented(p));
   const pid = yield* load(p, TASK.pid);
   yield* read_unlock(...tasklist());
+  if (status !== null) {
+    const signal = yield* load(p, TASK.signal);
+    const group = ((yield* load(signal, SIGNAL.flags)) & SIGNAL_GROUP_EXIT) !== 0;
+    status.value = group ? yield* load(signal, SIGNAL.group_exit_code) : yield* load(p, TASK.exit_code);
+  }
+  if (traced && (yield* give_back(p))) return pid;
   yield* release_task(p);
+  return pid;
+});
+
+/** A tracer has seen its tracee die: now the real parent may. True if the task is that one's to reap. */
+function* give_back(p: Ptr) {
+  let kept = false;
+  yield* write_lock_irq(...tasklist());
+  yield* ptrace_unlink(p);
+  const exitSignal = yield* load(p, TASK.exit_signal);
+  if (exitSignal !== -1) {
+    kept = (yield* do_notify_parent(p, exitSignal)) !== DEATH_REAP;
+    if (kept) yield* store(p, TASK.exit_state, EXIT_ZOMBIE);
+  }
+  yield* write_unlock_irq(...tasklist());
+  return kept;
+}
+
+/** Tells of a stop, once: exit_code is zeroed. `tasklist_lock` held for reading, dropped if there is one to tell of. */
+const wait_task_stopped = kernel(function* wait_task_stopped(p: Ptr, traced: boolean, status: WaitStatus | null) {
+  yield* lock_siglock_irq(p);
+  let exitCode = 0;
+  if (yield* task_is_stopped_or_traced(p)) {
+    // Of a group stop the parent hears when it is complete.
+    const early = !traced && (yield* load(yield* load(p, TASK.signal), SIGNAL.group_stop_count)) > 0;
+    if (!early) exitCode = yield* load(p, TASK.exit_code);
+    if (exitCode !== 0) yield* store(p, TASK.exit_code, 0);
+  }
+  yield* unlock_siglock_irq(p);
+  if (exitCode === 0) return 0;
+  const pid = yield* load(p, TASK.pid);
+  yield* read_unlock(...tasklist());
+  if (status !== null) status.value = (exitCode << 8) | 0x7f;
+  return pid;
+});
+
+/** Tells of a SIGCONT, once. `tasklist_lock` held for reading, dropped if there is one to tell of. */
+const wait_task_continued = kernel(function* wait_task_continued(p: Ptr, status: WaitStatus | null) {
+  const signal = yield* load(p, TASK.signal);
+  if (((yield* load(signal, SIGNAL.flags)) & SIGNAL_STOP_CONTINUED) === 0) return 0;
+  yield* lock_siglock_irq(p);
+  const continued = ((yield* load(signal, SIGNAL.flags)) & SIGNAL_STOP_CONTINUED) !== 0;
+  if (continued) yield* clear_bits(signal, SIGNAL.flags, SIGNAL_STOP_CONTINUED);
+  yield* unlock_siglock_irq(p);
+  if (!continued) return 0;
+  const pid = yield* load(p, TASK.pid);
+  yield* read_unlock(...tasklist());
+  if (status !== null) status.value = 0xffff;
   return pid;
 });
 
@@ -265,35 +346,60 @@ function* eligible(p: Ptr) {
   return (yield* load(p, TASK.group_leader)) !== p || (yield* thread_group_empty(p));
 }
 
+/** `wait_consider_task`: whether there is something to tell of one task, its pid then. `tasklist_lock` as above. */
+function* wait_consider_task(p: Ptr, traced: boolean, options: number, status: WaitStatus | null) {
+  // Hidden by ptrace: its tracer is told first.
+  if (!traced && (yield* ptraceBits(p)) !== 0) return 0;
+  if (yield* eligible(p)) return yield* wait_task_zombie(p, status);
+  if ((options & (WUNTRACED | WCONTINUED)) === 0 || (yield* load(p, TASK.exit_state)) !== 0) return 0;
+  if (yield* task_is_stopped_or_traced(p)) {
+    return (options & WUNTRACED) !== 0 ? yield* wait_task_stopped(p, traced, status) : 0;
+  }
+  return (options & WCONTINUED) !== 0 ? yield* wait_task_continued(p, status) : 0;
+}
+
+/** Goes through one list of children or tracees; the pid of the first with something to tell, else 0. */
+function* do_wait_list(head: Ptr, link: Field, traced: boolean, options: number, status: WaitStatus | null) {
+  for (let at = yield* list_next(head); at !== head; at = yield* list_next(at)) {
+    const pid = yield* wait_consider_task(list_entry(at, link), traced, options, status);
+    if (pid !== 0) return pid;
+  }
+  return 0;
+}
+
 /**
- * `wait4(-1, ...)`: waits for a child to die and reaps it. DEPARTS: the children of the calling thread only, as with
- * __WNOTHREAD. Threads are on the list of children too, but never zombies, and never there without their leader.
+ * `wait4(-1, ...)`: waits for a child to die and reaps it, or to stop. DEPARTS: the children of the calling thread only,
+ * as with __WNOTHREAD. Threads are on the list of children too, but unless traced they are never zombies, and never
+ * there without their leader. Tracees are waited for as with __WALL.
  *
- * @returns its pid, -ECHILD without children, -ERESTARTSYS when a signal comes first.
+ * @param options - WNOHANG, WUNTRACED (always so for tracees), WCONTINUED.
+ * @param status - Takes what is to tell.
+ * @returns its pid, 0 (WNOHANG), -ECHILD without children and tracees, -ERESTARTSYS when a signal comes first.
  */
-export const do_wait = kernel(function* do_wait() {
+export const do_wait = kernel(function* do_wait(options: number = 0, status: WaitStatus | null = null) {
   const task = current();
   const signal = yield* load(task, TASK.signal);
   const entry = yield* DECLARE_WAITQUEUE(task);
   yield* add_wait_queue(signal, SIGNAL.wait_chldexit, entry);
   let result = 0;
-  while (result === 0) {
+  for (;;) {
     yield* __set_current_state(TASK_INTERRUPTIBLE);
     yield* read_lock(...tasklist());
-    const head = ref(task, TASK.children);
-    const childless = yield* list_empty(head);
-    for (let at = yield* list_next(head); at !== head; at = yield* list_next(at)) {
-      const child = list_entry(at, TASK.sibling);
-      if (yield* eligible(child)) {
-        result = yield* wait_task_zombie(child);
-        if (result !== 0) break;
-      }
+    const children = ref(task, TASK.children);
+    let childless = yield* list_empty(children);
+    result = yield* do_wait_list(children, TASK.sibling, false, options, status);
+    if (result === 0 && globals().ptracers) {
+      const tracees = ref(task, TASK.ptraced);
+      childless &&= yield* list_empty(tracees);
+      result = yield* do_wait_list(tracees, TASK.ptrace_entry, true, options | WUNTRACED, status);
     }
     if (result !== 0) break;
     yield* read_unlock(...tasklist());
     if (childless) result = -ECHILD;
+    else if ((options & WNOHANG) !== 0) break;
     else if (yield* signal_pending(task)) result = -ERESTARTSYS;
-    else yield* schedule();
+    if (result !== 0) break;
+    yield* schedule();
   }
   yield* __set_current_state(TASK_RUNNING);
   yield* remove_wait_queue(signal, SIGNAL.wait_chldexit, entry);

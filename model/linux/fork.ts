@@ -15,9 +15,14 @@ import {
   load,
   type Ptr,
   ref,
+  schedule,
   spawn,
   spin_lock_irq,
+  spin_lock_irqsave,
   spin_unlock_irq,
+  spin_unlock_irqrestore,
+  stackPop,
+  stackPush,
   store,
   wake_up_state,
   write_lock_irq,
@@ -27,14 +32,26 @@ import { ret_to_user } from "./entry.ts";
 import { ERESTARTNOINTR } from "./errno.ts";
 import { globals, tasklist } from "./globals.ts";
 import { INIT_LIST_HEAD, list_add_tail } from "./list.ts";
-import { PF_FORKNOEXEC, PF_STARTING, signal_pending } from "./sched.ts";
+import { __set_current_state, PF_FORKNOEXEC, PF_STARTING, signal_pending, TASK_UNINTERRUPTIBLE } from "./sched.ts";
 import { actionOf, recalc_sigpending, SIGCHLD } from "./signal.ts";
 import { spin_lock_init } from "./spinlock.ts";
-import { k_sigaction, PID, SIGHAND, SIGNAL, TASK, wait_queue_head_t } from "./structs.ts";
-import { tracehook_finish_clone, tracehook_report_clone } from "./tracehook.ts";
+import { completion, k_sigaction, PID, SIGHAND, SIGNAL, TASK, wait_queue_head_t } from "./structs.ts";
+import {
+  tracehook_finish_clone,
+  tracehook_prepare_clone,
+  tracehook_report_clone,
+  tracehook_report_clone_complete,
+  tracehook_report_vfork_done,
+} from "./tracehook.ts";
 
 /** The new task is a thread of its creator's group. Here it implies CLONE_SIGHAND and CLONE_VM, as it must. */
 export const CLONE_THREAD = 0x10000;
+/** The tracer of the creator traces the new task too. */
+export const CLONE_PTRACE = 0x2000;
+/** The creator waits until the new task execs or exits. */
+export const CLONE_VFORK = 0x4000;
+/** No tracer is told. */
+export const CLONE_UNTRACED = 0x800000;
 
 function* init_waitqueue_head(queue: Ptr) {
   yield* spin_lock_init(ref(queue, wait_queue_head_t.fields.lock));
@@ -97,12 +114,13 @@ const ret_from_fork = kernel(function* ret_from_fork(main: KernelFunction<[], vo
 /**
  * `do_fork`: creates a task that runs `main` from its first user instruction on.
  *
- * @param cloneFlags - 0 for a new process, or CLONE_THREAD.
+ * @param cloneFlags - 0 for a new process, CLONE_THREAD, CLONE_VFORK, CLONE_PTRACE, CLONE_UNTRACED.
  * @returns its task struct, or -ERESTARTNOINTR if a signal came first.
  */
 export const do_fork = kernel(function* do_fork(cloneFlags: number, comm: string, main: KernelFunction<[], void>) {
   const task = current();
   const thread = (cloneFlags & CLONE_THREAD) !== 0;
+  const trace = yield* tracehook_prepare_clone(cloneFlags);
   const child = yield* dup_task_struct();
   let signal = yield* load(task, TASK.signal);
   let sighand = yield* load(task, TASK.sighand);
@@ -139,17 +157,65 @@ export const do_fork = kernel(function* do_fork(cloneFlags: number, comm: string
   yield* store(child, TASK.tgid, thread ? yield* load(leader, TASK.pid) : nr);
   if (thread) yield* list_add_tail(ref(child, TASK.thread_group), ref(leader, TASK.thread_group));
   yield* list_add_tail(ref(child, TASK.sibling), ref(parent, TASK.children));
-  yield* tracehook_finish_clone(child);
+  yield* tracehook_finish_clone(child, cloneFlags, trace);
   yield* spawn(child, { comm, pid: nr, sleeping: true }, ret_from_fork, main);
   yield* store(child, TASK.stack, globals().threadInfo(child));
   yield* spin_unlock_irq(own, SIGHAND.siglock);
   yield* write_unlock_irq(...tasklist());
 
-  yield* tracehook_report_clone(cloneFlags, child);
+  const vfork = (cloneFlags & CLONE_VFORK) !== 0 ? yield* init_completion(child) : 0;
+  yield* tracehook_report_clone(cloneFlags, child, trace);
   yield* clear_bits(child, TASK.flags, PF_STARTING);
   yield* wake_up_state(child, 0);
+  yield* tracehook_report_clone_complete(trace, nr);
+  if (vfork !== 0) {
+    yield* wait_for_completion(vfork);
+    yield* tracehook_report_vfork_done(nr);
+  }
   return child;
 });
+
+const COMPLETION = completion.fields;
+const COMPLETION_SIZE = 80;
+
+/** A completion on the creator's stack, for the child to complete. */
+function* init_completion(child: Ptr) {
+  const vfork = stackPush(COMPLETION_SIZE);
+  yield* store(vfork, COMPLETION.done, 0);
+  yield* spin_lock_init(ref(vfork, COMPLETION.wait));
+  yield* store(vfork, COMPLETION.task, current());
+  yield* store(child, TASK.vfork_done, vfork);
+  return vfork;
+}
+
+/** Sleeps until {@link complete}. No signal ends it, not even SIGKILL. */
+const wait_for_completion = kernel(function* wait_for_completion(x: Ptr) {
+  yield* spin_lock_irq(x, COMPLETION.wait);
+  while ((yield* load(x, COMPLETION.done)) === 0) {
+    yield* __set_current_state(TASK_UNINTERRUPTIBLE);
+    yield* spin_unlock_irq(x, COMPLETION.wait);
+    yield* schedule();
+    yield* spin_lock_irq(x, COMPLETION.wait);
+  }
+  yield* spin_unlock_irq(x, COMPLETION.wait);
+  stackPop(COMPLETION_SIZE);
+});
+
+/** Wakes who waits; under the lock, without which the completion could be gone from the waiter's stack. */
+const complete = kernel(function* complete(x: Ptr) {
+  const flags = yield* spin_lock_irqsave(x, COMPLETION.wait);
+  yield* store(x, COMPLETION.done, 1);
+  yield* wake_up_state(yield* load(x, COMPLETION.task), TASK_UNINTERRUPTIBLE);
+  yield* spin_unlock_irqrestore(x, COMPLETION.wait, flags);
+});
+
+/** The running task lets go of its memory, in exec and exit: a creator that waits in vfork goes on. */
+export function* mm_release(task: Ptr) {
+  const vfork = globals().vforkDone(task);
+  if (vfork === 0) return;
+  yield* store(task, TASK.vfork_done, 0);
+  yield* complete(vfork);
+}
 
 /** A signal came before the child was linked: everything back. */
 const copy_process_undo = kernel(function* copy_process_undo(

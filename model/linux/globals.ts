@@ -20,6 +20,15 @@ export interface KernelGlobals {
   task_curr(task: Ptr): boolean;
   /** Where the machine keeps a task's thread_info. */
   threadInfo(task: Ptr): Ptr;
+  /**
+   * Whether any task of this world may be ptraced. Where none is, `task->ptrace` is 0 for ever, and looking at it is
+   * left out: a step that nobody could tell from none.
+   */
+  ptracers: boolean;
+  /** The trap flag of the running task's user registers: no memory of the kernel, so reading it is no step. */
+  trapFlag(task: Ptr): boolean;
+  /** `task->vfork_done` of the running task, which only its creator, before its first step, and itself ever write. */
+  vforkDone(task: Ptr): Ptr;
   readonly utrace: UtraceGlobals;
 }
 

@@ -106,11 +106,18 @@ export const task_struct = struct("task_struct", {
   self_exec_id: u32,
   alloc_lock: spinlock_t,
   pi_lock: spinlock_t,
+  ptrace_message: ulong,
   last_siginfo: ptr,
   /** Futexes, block and I/O state, cpusets. */
-  rest: array(ulong, 7),
+  rest: array(ulong, 6),
   rcu: rcu_head,
 });
+
+/** What is known of a signal. Of its 128 bytes only what a tracer may look at and change. */
+export const siginfo = struct("siginfo", { si_signo: int, si_errno: int, si_code: int, filler: array(u8, 116) });
+
+/** Something one task waits for and another says is done. On the stack of the task that waits. */
+export const completion = struct("completion", { done: u32, wait: spinlock_t, task: ptr });
 
 /** Locks and lists that are variables of the kernel itself. */
 export const kernel_statics = struct("kernel", { tasklist_lock: rwlock_t });

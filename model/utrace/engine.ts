@@ -66,6 +66,10 @@ export interface utrace_engine_ops {
   >;
   readonly report_death?: KernelFunction<[engine: Ptr, task: Ptr, groupDead: boolean, signal: number], number>;
   readonly report_reap?: KernelFunction<[engine: Ptr, task: Ptr], void>;
+  /** At exec, under task_lock: LSM_UNSAFE_ bits that this tracing stands for. Must not sleep. */
+  readonly unsafe_exec?: KernelFunction<[engine: Ptr, task: Ptr], number>;
+  /** The task that traces by this engine, 0 if none: in an RCU read section, perhaps under task_lock. */
+  readonly tracer_task?: KernelFunction<[engine: Ptr, task: Ptr], Ptr>;
 }
 export type CallbackName = keyof utrace_engine_ops;
 
