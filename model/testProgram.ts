@@ -38,7 +38,7 @@ import {
 import { thread_info } from "../sim/kernelStructs.ts";
 import { CHOOSE, functionById, type Kernel, type KernelFunction, type Request, USER } from "../sim/op.ts";
 import { BootedKernel, kernelMachineOptions } from "./boot.ts";
-import { user_mode } from "./linux/entry.ts";
+import { syscall, user_mode } from "./linux/entry.ts";
 import { TIF_NOTIFY_RESUME, TIF_SIGPENDING } from "./linux/sched.ts";
 import { SIGNAL, TASK } from "./linux/structs.ts";
 import { observeLives } from "./spec/observer.ts";
@@ -199,15 +199,23 @@ export class Play {
    * @throws Error if `until` never holds.
    */
   run(comm: string, until?: (context: Context) => boolean): this {
+    const there = this.runsTo(comm, until);
+    if (until !== undefined && !there && !this.machine.stopped) {
+      throw new Error(`${comm} never gets there: ${this.where(comm)}`);
+    }
+    return this;
+  }
+
+  /** As {@link run}, and whether `until` came to hold: else the task sleeps, has ended, or goes on for ever. */
+  runsTo(comm: string, until?: (context: Context) => boolean): boolean {
     const context = this.context(comm);
     for (let steps = 0; steps < 20_000 && !this.machine.stopped; steps++) {
-      if (!context.finished && this.running(context) && until?.(context) === true) return this;
+      if (!context.finished && this.running(context) && until?.(context) === true) return true;
       const event = this.nextEventOf(context);
-      if (event === undefined) break;
+      if (event === undefined) return false;
       this.happen(event);
     }
-    if (until !== undefined && !this.machine.stopped) throw new Error(`${comm} never gets there: ${this.where(comm)}`);
-    return this;
+    return false;
   }
 
   /** Takes one step of a task. */
@@ -450,4 +458,60 @@ export function tracedAndStopped(options: TracedOptions = {}): Traced {
   play.run("target");
   made.log.length = 0;
   return made;
+}
+
+/** A process that does one thing after another as it is told, and waits in user mode in between. */
+export class Actor {
+  readonly task: Ptr;
+  private readonly deeds: (() => Generator<Request, unknown, unknown>)[] = [];
+  private result: unknown;
+  private busy = false;
+
+  constructor(
+    private readonly play: Play,
+    private readonly comm: string,
+  ) {
+    const actor = this;
+    this.task = play.process(
+      comm,
+      named(`${comm}_main`, function* () {
+        for (;;) {
+          yield* user_mode(1000);
+          const deed = actor.deeds.shift();
+          if (deed === undefined) continue;
+          actor.result = yield* deed();
+          actor.busy = false;
+        }
+      }),
+    );
+  }
+
+  /**
+   * Lets it make a system call, to the end of it.
+   *
+   * @throws Error if it sleeps on the way, or ends.
+   */
+  call<A extends readonly unknown[], R>(call: KernelFunction<A, R>, ...args: A): R | undefined {
+    this.begin(call, ...args);
+    if (this.busy) throw new Error(`a call of ${this.comm} does not end`);
+    return this.result as R | undefined;
+  }
+
+  /** Lets it make a system call that may sleep, or be its last: it goes as far as it can. */
+  begin<A extends readonly unknown[], R>(call: KernelFunction<A, R>, ...args: A): this {
+    this.busy = true;
+    this.deeds.push(() => syscall(call, ...args));
+    return this.goOn();
+  }
+
+  /** Lets it go on with a call in which it slept. */
+  goOn(): this {
+    this.play.runsTo(this.comm, () => !this.busy);
+    return this;
+  }
+
+  /** What its last call gave; undefined while it is in it. */
+  get gave(): unknown {
+    return this.busy ? undefined : this.result;
+  }
 }
