@@ -64,8 +64,8 @@ const probe_hook_exec = kernel(function* probe_hook_exec() {
   yield* tracehook_report_exec();
 });
 const probe_hook_clone = kernel(function* probe_hook_clone(child: Ptr) {
-  yield* tracehook_finish_clone(child);
-  yield* tracehook_report_clone(0, child);
+  yield* tracehook_finish_clone(child, 0, 0);
+  yield* tracehook_report_clone(0, child, 0);
 });
 const probe_hook_exit = kernel(function* probe_hook_exit() {
   yield* tracehook_report_exit(0);
