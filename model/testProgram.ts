@@ -500,7 +500,10 @@ export class Actor {
   /** Lets it make a system call that may sleep, or be its last: it goes as far as it can. */
   begin<A extends readonly unknown[], R>(call: KernelFunction<A, R>, ...args: A): this {
     this.busy = true;
-    this.deeds.push(() => syscall(call, ...args));
+    const deed = function* (): Generator<Request, R | undefined, unknown> {
+      return yield* syscall(call, ...args);
+    };
+    this.deeds.push(deed);
     return this.goOn();
   }
 
