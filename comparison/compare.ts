@@ -2,6 +2,7 @@
 import type { Lifetime } from "../model/utrace/lifetime.ts";
 import type { Comparison } from "../reports/comparison.ts";
 import { resolveParameters } from "../scenarios/parameters.ts";
+import { argumentOf } from "./argument.ts";
 import { costsOf } from "./cost.ts";
 import { memoryChart } from "./memory.ts";
 import { type Build, sizeTable } from "./sizes.ts";
@@ -35,7 +36,7 @@ export function compareLifetimes(lifetimes: readonly Lifetime[]): Omit<Compariso
     ],
     costConfig: PLAIN.options,
     costs: byPath(lifetimes.map(({ name }) => costsOf(resolveParameters({ lifetime: name, config: PLAIN.options })))),
-    arguments: [],
+    arguments: lifetimes.map((lifetime) => argumentOf(lifetime, resolveParameters({ config: PLAIN.options }))),
   };
 }
 

@@ -96,6 +96,8 @@ export interface Argument {
   readonly retryLoops: readonly string[];
   /** What a caller, or the core, must know to be right. */
   readonly rules: readonly string[];
+  /** Places that touch the struct without its lock on an uncontended walk: `function: struct->field`. */
+  readonly unlocked: readonly string[];
   /** Reachable states of a fixed small world; null if they were not counted. */
   readonly states: number | null;
 }

@@ -17,6 +17,14 @@ export function* noStep<R>(value: R): Inline<R> {
   return value;
 }
 
+/** The argument that a lifetime is right, in words. */
+export interface LifetimeArgument {
+  /** Loops that go round again because the struct has come, gone or changed meanwhile: `function: why`. */
+  readonly retryLoops: readonly string[];
+  /** What whoever touches the struct has to keep to. */
+  readonly rules: readonly string[];
+}
+
 export interface Lifetime {
   /** As on the command line. */
   readonly name: string;
@@ -27,6 +35,8 @@ export interface Lifetime {
    * UTRACE_RCU (the struct is freed through RCU). Options of the build, not of the user.
    */
   readonly layout: Config;
+  /** What there is to be known of it that no run counts. */
+  readonly argument: LifetimeArgument;
 
   // Where the struct is.
   /** The struct of a task that cannot lose it meanwhile, mostly the running one; 0 if it has none. */

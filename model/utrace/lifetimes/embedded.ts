@@ -47,6 +47,17 @@ export const embedded: Lifetime = {
   name: "embedded",
   title: "as asked for on the list: a member of task_struct, with one lock that guards every field",
   layout: { UTRACE_EMBEDDED: true },
+  argument: {
+    retryLoops: [
+      "utrace_attach_task: the target has not been woken for the first time, and its creator attaches first",
+      "utrace_attach_task: the target is being reaped by now; the next look gives -ESRCH",
+    ],
+    rules: [
+      "Who touches the struct has a reference to its task.",
+      "utrace->reap, set once and under the lock, ends its service: who takes the lock looks at it.",
+      "Under the siglock the flags are read without the lock, which comes first in the order of locks.",
+    ],
+  },
 
   own: (task) => noStep(addressIn(task)),
   task_utrace_struct: (task) => noStep(addressIn(task)),

@@ -63,6 +63,20 @@ export const lazy: Lifetime = {
   name: "lazy",
   title: "as utrace ended up: allocated on first attach, then kept until the task itself is freed",
   layout: { UTRACE_INDIRECT: true },
+  argument: {
+    retryLoops: [
+      "utrace_attach_task: after a first attach has installed the struct",
+      "utrace_attach_task: the target has not been woken for the first time, and its creator attaches first",
+      "utrace_attach_task: the target is being reaped by now; the next look gives -ESRCH",
+    ],
+    rules: [
+      "Who touches the struct has a reference to its task.",
+      "utrace->reap, set once and under the lock, ends its service: who takes the lock looks at it.",
+      "task->utrace is set once, under task_lock, after the struct was set up and a write barrier; it never changes until the task is freed.",
+      "A first attach installs the pointer, then looks at exit_state; release_task sets exit_state, then looks at the pointer; each with a full barrier in between.",
+      "Flags are read without the lock by the task itself.",
+    ],
+  },
 
   own: (task) => load(task, TASK.utrace),
   task_utrace_struct: (task) => load(task, TASK.utrace),

@@ -66,6 +66,22 @@ export const pointer: Lifetime = {
   name: "pointer",
   title: "as posted: allocated on first attach, freed through RCU on last detach or reap",
   layout: { UTRACE_INDIRECT: true, UTRACE_RCU: true },
+  argument: {
+    retryLoops: [
+      "utrace_attach_task: others detached and attached between the look at task->utrace and the lock",
+      "utrace_first_engine: another first attach was quicker, or the target is EXIT_DEAD by now",
+      "utrace_first_engine: the target has not been woken for the first time, and its creator attaches first",
+    ],
+    rules: [
+      "Who sets task->utrace to NULL, under task_lock, owns the free; nobody else frees.",
+      "A pointer that was read under RCU may be stale when its lock is taken: look at task->utrace again.",
+      "No pointer is kept across a sleep, or over utrace_reset: the struct may be gone (utrace_stop as posted does both).",
+      "A first attach publishes the pointer, then looks at exit_state; release_task sets exit_state, then looks at the pointer; each with a full barrier in between.",
+      "A struct that was published is freed after a grace period only (utrace_first_engine as posted frees it at once).",
+      "The struct's first word is its rcu_head once it was given up: cloning is not to be written then (utrace_report_clone as posted does).",
+      "task_lock comes inside utrace->lock, and inside tasklist_lock only in release_task.",
+    ],
+  },
 
   own: (task) => load(task, TASK.utrace),
   task_utrace_struct: (task) => rcu_dereference(task, TASK.utrace),
