@@ -148,7 +148,9 @@ function addReplay(program: Command, io: Io, done: (code: number) => void): void
     .description("run a saved finding again, step for step; refuse if it is not the same run")
     .argument("<FILE>", "repro file that hunt saved")
     .option("--history", "print the interleaving")
-    .option("--last <N>", "print only its last N rows", wholeNumber(1));
+    .option("--last <N>", "print only its last N rows", wholeNumber(1))
+    .option("--rebase", "where the program has changed since: carry the schedule over, if the finding still comes")
+    .option("--out <FILE>", "where --rebase saves (default: a new file in repros)");
   addJsonOption(command).action((path, options) => done(replayCommand(io, path, options)));
   example(command, "replay repros/attach-detach-exec-paging-fault-utrace_stop-1a2b3c4d.json --last 40");
 }

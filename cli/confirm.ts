@@ -3,12 +3,14 @@ import { type Finding, findingKey } from "../sim/finding.ts";
 import { execute, type Program, type RunResult } from "../sim/run.ts";
 import { type Cost, costOf, shrink } from "../sim/shrink.ts";
 import { ReplayStrategy } from "../sim/strategies/replay.ts";
+import { type RecordedEvent, TrailRecorder, type WrittenTrail, writeTrail } from "../sim/trail.ts";
 
 /** A finding with the run that shows it, which ends at its step. */
 export interface Confirmed {
   readonly finding: Finding;
   readonly schedule: Int32Array;
   readonly run: RunResult;
+  readonly trail: WrittenTrail;
   readonly cost: Cost;
   /** What shrinking began with, and the runs it took; null if nothing was shrunk. */
   readonly shrunk: { readonly before: Cost; readonly tried: number } | null;
@@ -18,14 +20,28 @@ export interface Confirmed {
 export const findByKey = (findings: readonly Finding[], key: string): Finding | undefined =>
   findings.find((finding) => findingKey(finding) === key);
 
+/** A run that was run again, and what its events were. */
+export interface Replayed {
+  readonly run: RunResult;
+  readonly trail: WrittenTrail;
+}
+
 /**
  * Runs a schedule again, up to the finding with this key.
  *
+ * @param recorded - What its events were, if that is known.
  * @throws ReplayMismatch if the schedule does not fit the program.
  */
-export function replayTo(program: Program, schedule: ArrayLike<number>, key: string): RunResult {
+export function replayTo(
+  program: Program,
+  schedule: ArrayLike<number>,
+  key: string,
+  recorded: readonly RecordedEvent[] | null = null,
+): Replayed {
   const until = (findings: readonly Finding[]): boolean => findByKey(findings, key) !== undefined;
-  return execute(program, new ReplayStrategy(schedule), { record: true, until });
+  const recorder = new TrailRecorder(new ReplayStrategy(schedule, recorded));
+  const run = execute(program, recorder, { record: true, until });
+  return { run, trail: writeTrail(recorder.events, recorder.tasks()) };
 }
 
 /** Shrinks the schedule of a finding, if wanted, and runs the result again. */
@@ -33,13 +49,14 @@ export function confirm(program: Program, found: Finding, schedule: Int32Array, 
   const shrinking = wantsShrinking ? shrink(program, schedule, found) : null;
   const kept = shrinking?.schedule ?? schedule;
   const key = findingKey(found);
-  const run = replayTo(program, kept, key);
+  const { run, trail } = replayTo(program, kept, key);
   const finding = findByKey(run.findings, key);
   if (finding === undefined) throw new Error(`[sim bug] ${key} does not come when its schedule is run again`);
   return {
     finding,
     schedule: run.schedule,
     run,
+    trail,
     cost: costOf(run.schedule),
     shrunk: shrinking === null ? null : { before: costOf(schedule), tried: shrinking.tried },
   };

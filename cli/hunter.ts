@@ -75,7 +75,7 @@ async function huntWithProgress(io: Io, request: HuntRequest): Promise<HuntOutco
 export const rows = (io: Io, last = ROWS): { last: number; width?: number } =>
   io.stdout.columns === undefined ? { last } : { last, width: io.stdout.columns };
 
-function save(io: Io, request: HuntRequest, found: HuntFinding, { finding, schedule, run }: Confirmed): string {
+function save(io: Io, request: HuntRequest, found: HuntFinding, { finding, schedule, trail, run }: Confirmed): string {
   const { scenario, parameters, options } = request;
   const { historyHash } = run;
   const { seed } = found;
@@ -83,6 +83,7 @@ function save(io: Io, request: HuntRequest, found: HuntFinding, { finding, sched
     scenario: scenario.name,
     parameters,
     schedule,
+    trail,
     finding,
     historyHash,
     strategy: options.strategy,

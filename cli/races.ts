@@ -144,9 +144,9 @@ function keep(io: Io, world: World, lifetime: string, result: HuntResult, reques
 function save(io: Io, world: World, lifetime: string, found: HuntFinding, request: RaceRequest): RaceFinding {
   const { scenario } = world;
   const parameters = withLifetime(world, lifetime);
-  const { finding, schedule, run } = confirm(scenario.program(parameters), found.finding, found.schedule, false);
+  const { finding, schedule, trail, run } = confirm(scenario.program(parameters), found.finding, found.schedule, false);
   const { historyHash } = run;
-  const source = { parameters, schedule, finding, historyHash, strategy: "random", seed: found.seed };
+  const source = { parameters, schedule, trail, finding, historyHash, strategy: "random", seed: found.seed };
   const folder = join(request.out, [lifetime, ...optionsOfWorld(world)].join(" ").replaceAll(/[^\w=.]+/g, "-"));
   const repro = writeRepro(makeRepro({ scenario: scenario.name, ...source }), folder, io.cwd);
   return { kind: finding.kind, function: finding.function, title: finding.title, count: found.count, repro };

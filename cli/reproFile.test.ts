@@ -79,6 +79,60 @@ describe("a saved repro", () => {
   });
 });
 
+describe("a repro of the format before", () => {
+  const old = () => edited(({ trail: _, ...repro }) => ({ ...repro, format: 1 }));
+
+  test("replays", async () => {
+    expect((await sandbox.cli("replay", old())).code).toBe(1);
+  });
+
+  test("is made one of this format with --rebase --out", async () => {
+    expect((await sandbox.cli("replay", old(), "--rebase", "--out", "new.json")).code).toBe(1);
+    expect(readFileSync(join(sandbox.cwd, "new.json"), "utf8")).toBe(text);
+  });
+
+  test("cannot be rebased", async () => {
+    const file = edited(({ trail: _, ...repro }) => ({ ...repro, format: 1, historyHash: "0123456789abcdef" }));
+    expectRefused(
+      await sandbox.cli("replay", file, "--rebase"),
+      /does not say what its steps were, so it cannot be rebased/,
+    );
+  });
+});
+
+describe("rebasing", () => {
+  test("a file that replays needs none", async () => {
+    const { code, stdout } = await sandbox.cli("replay", path, "--rebase");
+    expect(code).toBe(1);
+    expect(stdout).toContain(`nothing to do: ${path} replays exactly`);
+  });
+
+  test("where the finding does not come any more is refused, with where it departs and how to hunt it", async () => {
+    const [, fixed] = TEST_SCENARIOS;
+    if (fixed === undefined) throw new Error("no such test scenario");
+    const changed = makeSandbox([{ ...fixed, name: "refcounted-object" }]);
+    const result = await changed.cli("replay", join(sandbox.cwd, path), "--rebase");
+    changed.remove();
+    expectRefused(result, /cannot be rebased: .* departs at step \d+, where the file has ".*" and now comes ".*"/);
+    expect(result.stderr).toContain("hunt it again: npx utrace-sim hunt refcounted-object --seed 1 --find ");
+  });
+
+  test("--out without --rebase is refused", async () => {
+    expectRefused(await sandbox.cli("replay", path, "--out", "x.json"), /--out is where --rebase saves/);
+  });
+
+  test("gives a file that replays, and says where it departed", async () => {
+    const hash = parseRepro(text, path).historyHash;
+    const file = edited((repro) => ({ ...repro, historyHash: "0123456789abcdef" }));
+    const { code, stdout } = await sandbox.cli("replay", file, "--rebase", "--out", "again.json");
+    expect(code).toBe(1);
+    expect(stdout).toContain("saved     again.json");
+    expect(stdout).toContain("rebased   the same events, but other values or addresses");
+    expect(parseRepro(readFileSync(join(sandbox.cwd, "again.json"), "utf8"), "again.json").historyHash).toBe(hash);
+    expect((await sandbox.cli("replay", "again.json")).code).toBe(1);
+  });
+});
+
 describe("a file that is no good repro", () => {
   test("empty", async () => {
     writeFileSync(join(sandbox.cwd, "edited.json"), "");
@@ -103,8 +157,8 @@ describe("a file that is no good repro", () => {
   });
 
   test("of another format version", async () => {
-    const file = edited((repro) => ({ ...repro, format: 2 }));
-    expectRefused(await sandbox.cli("replay", file), /has repro format 2, and this utrace-sim reads format 1/);
+    const file = edited((repro) => ({ ...repro, format: 3 }));
+    expectRefused(await sandbox.cli("replay", file), /has repro format 3, and this utrace-sim reads formats 1 and 2/);
   });
 
   const fields: readonly [string, (repro: Repro) => object, RegExp][] = [
@@ -185,7 +239,13 @@ describe("a file that is no good repro", () => {
 
   test("a schedule that ends early", async () => {
     const file = edited((repro) => ({ ...repro, schedule: repro.schedule.split(" ").slice(0, -2).join(" ") }));
-    expectRefused(await sandbox.cli("replay", file), /does not replay: the schedule ends at step/);
+    expectRefused(await sandbox.cli("replay", file), /field "trail": it tells of more steps than the schedule/);
+    const old = edited(({ trail: _, ...repro }) => ({
+      ...repro,
+      format: 1,
+      schedule: repro.schedule.split(" ").slice(0, -2).join(" "),
+    }));
+    expectRefused(await sandbox.cli("replay", old), /does not replay: the schedule ends at step/);
   });
 
   test("a schedule that goes on after the finding", async () => {
@@ -207,12 +267,49 @@ describe("a file that is no good repro", () => {
     );
     const { schedule, title } = JSON.parse(raw.stdout).findings[0];
     expect(title).toBe(parseRepro(text, path).finding.title);
-    const file = edited((repro) => ({ ...repro, schedule }));
+    const { schedule: before } = parseRepro(text, path);
+    expect(schedule).not.toBe(before);
+    expectRefused(
+      await sandbox.cli(
+        "replay",
+        edited((repro) => ({ ...repro, schedule })),
+      ),
+      /was edited|does not replay/,
+    );
+    const file = edited(({ trail: _, ...repro }) => ({ ...repro, format: 1, schedule }));
     const { historyHash } = parseRepro(text, path);
     expectRefused(
       await sandbox.cli("replay", file),
       new RegExp(`history hash [0-9a-f]{16}, the file expects ${historyHash}`),
     );
+  });
+
+  const trails: readonly [string, (trail: NonNullable<Repro["trail"]>) => object | undefined, RegExp][] = [
+    ["missing", () => undefined, /field "trail": missing/],
+    [
+      "cut off",
+      (trail) => ({ ...trail, stretches: trail.stretches.slice(0, -1) }),
+      /ends before step \d+ of the schedule/,
+    ],
+    ["no stretch", (trail) => ({ ...trail, stretches: ["x", ...trail.stretches] }), /"x" is no stretch of a trail/],
+    ["an op that is none", (trail) => ({ ...trail, ops: {} }), /no op is number 0 in "/],
+    [
+      "another op",
+      (trail) => ({ ...trail, ops: { ...trail.ops, reader: "load obj->value" } }),
+      /step \d+ of the schedule is ".*", but possible are: ".*"|no op is number/,
+    ],
+    [
+      "other values",
+      (trail) => ({
+        ...trail,
+        stretches: trail.stretches.map((one, i) => (i === 1 ? `${one.slice(0, -4)}0000` : one)),
+      }),
+      /steps \d+ to \d+, before ".*", are the recorded ops, but give other values/,
+    ],
+  ];
+  test.each(trails)("a trail that is not the one saved: %s", async (_name, change, message) => {
+    const file = edited((repro) => ({ ...repro, trail: repro.trail === undefined ? undefined : change(repro.trail) }));
+    expectRefused(await sandbox.cli("replay", file), message);
   });
 
   test("another hash", async () => {

@@ -21,17 +21,20 @@ import { z } from "zod";
 import type { Parameters } from "../scenarios/scenario.ts";
 import { FINDING_KINDS, type Finding, findingKey } from "../sim/finding.ts";
 import { formatSchedule, parseSchedule } from "../sim/schedule.ts";
+import { type RecordedEvent, readTrail, type WrittenTrail } from "../sim/trail.ts";
 import { ioReason, messageOf, UsageError } from "./errors.ts";
 import { TOOL } from "./tool.ts";
 
 /** Version of the format of repro files. */
-export const REPRO_FORMAT = 1;
+export const REPRO_FORMAT = 2;
+/** The format before, in which a schedule had no trail: still read, as its history hash says whether it fits. */
+const FORMAT_WITHOUT_TRAIL = 1;
 
 const HASH = /^[0-9a-f]{16}$/;
 const wholeNumber = z.int().nonnegative();
 
 const ReproSchema = z.strictObject({
-  format: z.literal(REPRO_FORMAT),
+  format: z.union([z.literal(REPRO_FORMAT), z.literal(FORMAT_WITHOUT_TRAIL)]),
   tool: z.strictObject({ name: z.string(), version: z.string() }),
   scenario: z.string(),
   parameters: z.strictObject({
@@ -44,6 +47,13 @@ const ReproSchema = z.strictObject({
     stepsMax: wholeNumber,
   }),
   schedule: z.string(),
+  trail: z
+    .strictObject({
+      tasks: z.array(z.string()),
+      ops: z.record(z.string(), z.string()),
+      stretches: z.array(z.string()),
+    })
+    .optional(),
   finding: z.strictObject({ kind: z.enum(FINDING_KINDS), title: z.string(), function: z.string(), key: z.string() }),
   historyHash: z.string().regex(HASH, "expected 16 hexadecimal digits"),
   strategy: z.string(),
@@ -58,6 +68,7 @@ export interface ReproSource {
   readonly scenario: string;
   readonly parameters: Parameters;
   readonly schedule: ArrayLike<number>;
+  readonly trail: WrittenTrail;
   readonly finding: Finding;
   readonly historyHash: string;
   readonly strategy: string;
@@ -74,6 +85,11 @@ export function makeRepro(source: ReproSource): Repro {
     scenario,
     parameters: { ...parameters, patches: [...parameters.patches], checks: [...parameters.checks] },
     schedule: formatSchedule(source.schedule),
+    trail: {
+      tasks: [...source.trail.tasks],
+      ops: { ...source.trail.ops },
+      stretches: [...source.trail.stretches],
+    },
     finding: { kind, title, function: finding.function, key: findingKey(finding) },
     historyHash,
     strategy,
@@ -104,24 +120,34 @@ export function checkFolder(folder: string, cwd: string): void {
 }
 
 /**
- * Saves a repro into a folder, which is made if need be. Whoever reads the file sees all of it or none.
+ * Saves a repro into a folder, which is made if need be, under the name that fits it.
  *
  * @returns the path, as `folder` was given.
  * @throws UsageError if it cannot be written.
  */
 export function writeRepro(repro: Repro, folder: string, cwd: string): string {
   const path = join(folder, reproName(repro));
+  writeReproAs(repro, path, cwd, "name another folder with --out");
+  return path;
+}
+
+/**
+ * Saves a repro under a path of its own. Whoever reads the file sees all of it or none.
+ *
+ * @param mend - What to do if it cannot be written.
+ * @throws UsageError if it cannot be written.
+ */
+export function writeReproAs(repro: Repro, path: string, cwd: string, mend: string): void {
   const target = resolve(cwd, path);
   const temporary = `${target}.${randomUUID()}.tmp`;
   try {
-    mkdirSync(resolve(cwd, folder), { recursive: true });
+    mkdirSync(dirname(target), { recursive: true });
     writeFileSync(temporary, `${JSON.stringify(repro, null, 2)}\n`, { flag: "wx" });
     renameSync(temporary, target);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw new UsageError(`cannot write ${path}: ${ioReason(error)}; name another folder with --out`);
+    throw new UsageError(`cannot write ${path}: ${ioReason(error)}; ${mend}`);
   }
-  return path;
 }
 
 /**
@@ -179,11 +205,14 @@ function checkFormat(json: unknown, path: string): void {
   if (typeof json !== "object" || json === null || !("format" in json)) {
     throw new UsageError(`${path} is no repro file: it has no field "format"; hunt saves repro files`);
   }
-  if (json.format !== REPRO_FORMAT) {
+  if (json.format !== REPRO_FORMAT && json.format !== FORMAT_WITHOUT_TRAIL) {
     const format = JSON.stringify(json.format).slice(0, 40);
     throw new UsageError(
-      `${path} has repro format ${format}, and this ${TOOL.name} reads format ${REPRO_FORMAT}; replay it with the version that wrote it`,
+      `${path} has repro format ${format}, and this ${TOOL.name} reads formats ${FORMAT_WITHOUT_TRAIL} and ${REPRO_FORMAT}; replay it with the version that wrote it`,
     );
+  }
+  if (json.format === REPRO_FORMAT && !("trail" in json)) {
+    throw new UsageError(`${path} is no valid repro file: field "trail": missing; take the file as hunt saved it`);
   }
 }
 
@@ -210,4 +239,18 @@ export function scheduleOf(repro: Repro, path: string): Int32Array {
   }
   if (formatSchedule(schedule) !== repro.schedule) throw edited("it is not written as schedules are");
   return schedule;
+}
+
+/**
+ * What each event of a repro's schedule was; null for a file from before that was kept.
+ *
+ * @throws UsageError if the trail is none, or not of this schedule.
+ */
+export function trailOf(repro: Repro, schedule: Int32Array, path: string): RecordedEvent[] | null {
+  if (repro.trail === undefined) return null;
+  try {
+    return readTrail(repro.trail, schedule);
+  } catch (error) {
+    throw new UsageError(`${path} was edited: field "trail": ${messageOf(error)}; take the file as hunt saved it`);
+  }
 }

@@ -314,16 +314,18 @@ describe("replay", () => {
 
   test("an event that is not possible is a mismatch that names the step, the event and what is possible", () => {
     expect(replay("c0 s0 c1:1 s1")).toBe(replay("c0 s0 c1:1 s1"));
-    expect(replay("c0 c1:1 s0 s0")).toBe('step 3 of the schedule is "step on cpu 0", but possible are: step on cpu 1');
+    expect(replay("c0 c1:1 s0 s0")).toBe(
+      'step 3 of the schedule is "step on cpu 0", but possible are: "stores2/2 in stores: store root->last, 1st time, on cpu 1"',
+    );
     expect(replay("c0:1 s0")).toBe(
-      'step 0 of the schedule is "switch to context 1 on cpu 0", but possible are: switch to context 0 on cpu 0, switch to context 1 on cpu 1',
+      'step 0 of the schedule is "switch to context 1 on cpu 0", but possible are: "switch to stores1/1, on cpu 0"; "switch to stores2/2, on cpu 1"',
     );
     expect(replay("c0 s0:1")).toContain('step 1 of the schedule is "step choosing 1 on cpu 0", but possible are: ');
   });
 
   test("a schedule that is too short is a mismatch that names the step", () => {
     expect(replay("c0 s0")).toBe(
-      "the schedule ends at step 2, but the run goes on (switch to context 1 on cpu 0, switch to context 1 on cpu 1)",
+      'the schedule ends at step 2, but the run goes on ("switch to stores2/2, on cpu 0"; "switch to stores2/2, on cpu 1")',
     );
   });
 

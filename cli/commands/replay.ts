@@ -1,35 +1,41 @@
-/** `replay`: a saved run again, step for step. */
+/** `replay`: a saved run again, step for step; or, with `--rebase`, what has become of it. */
+import { join } from "node:path";
 import { interleaving } from "../../reports/columns.ts";
-import { BadParameter } from "../../scenarios/parameters.ts";
-import type { Finding } from "../../sim/finding.ts";
 import type { RunResult } from "../../sim/run.ts";
 import { costOf } from "../../sim/shrink.ts";
-import { ReplayMismatch } from "../../sim/strategies/replay.ts";
-import { findByKey, replayTo } from "../confirm.ts";
 import { EXIT_FINDING, UsageError } from "../errors.ts";
 import { rows } from "../hunter.ts";
 import type { Io } from "../io.ts";
-import { givenOf, type Subject, subjectOf } from "../options.ts";
+import type { Subject } from "../options.ts";
 import { findingJson, printJson, resultJson } from "../output/json.ts";
 import { kernelText } from "../output/kernelText.ts";
-import { block, headline, size } from "../output/text.ts";
-import { type Repro, readRepro, scheduleOf } from "../reproFile.ts";
-import { describeTool, TOOL } from "../tool.ts";
+import { block, headline, huntLine, size } from "../output/text.ts";
+import { rebaseRepro } from "../rebasing.ts";
+import { exactOrNot, replayExactly, subjectOfRepro, withTrail } from "../replaying.ts";
+import { type Repro, readRepro, reproName, writeReproAs } from "../reproFile.ts";
+import { describeTool } from "../tool.ts";
 
 export interface ReplayCommandOptions {
   readonly json?: boolean;
   readonly history?: boolean;
   readonly last?: number;
+  /** Carries the schedule over to the program as it is now, where it does not fit any more. */
+  readonly rebase?: boolean;
+  /** Where the file goes that rebasing makes. */
+  readonly out?: string;
 }
 
 /** Replays a repro file, and refuses if what comes is not the run that was saved. */
 export function replayCommand(io: Io, path: string, options: ReplayCommandOptions): number {
+  if (options.out !== undefined && options.rebase !== true) {
+    throw new UsageError("--out is where --rebase saves; a plain replay saves nothing");
+  }
   const began = performance.now();
   const repro = readRepro(path, io.cwd);
   const subject = subjectOfRepro(io, repro, path);
-  const schedule = scheduleOf(repro, path);
-  const run = replay(subject, repro, schedule, path);
-  const finding = checkSame(run, repro, schedule, path);
+  const replayed = options.rebase === true ? exactOrNot(subject, repro, path) : replayExactly(subject, repro, path);
+  if (typeof replayed === "string") return rebaseCommand(io, subject, { path, repro, why: replayed }, options);
+  const { run, finding } = replayed;
   const text = kernelText(finding, subject.program);
   const history = historyOf(io, run, options);
   if (options.json === true) {
@@ -50,8 +56,42 @@ export function replayCommand(io: Io, path: string, options: ReplayCommandOption
     io.stdout.write(`${headline(finding, `replay of ${path}`)}\n${block(text)}\n`);
     io.stdout.write(history === undefined ? "" : `${block(history)}\n`);
     io.stdout.write(`replayed  ${describeRun(run)}, as saved by ${describeTool(repro.tool)}\n`);
+    if (options.rebase === true) io.stdout.write(`rebased   nothing to do: ${path} replays exactly\n`);
   }
+  if (options.out !== undefined) writeReproAs(withTrail(repro, replayed.trail), options.out, io.cwd, ELSEWHERE);
   return EXIT_FINDING;
+}
+
+const ELSEWHERE = "name another file with --out";
+
+/** A file that does not replay any more. */
+interface Outdated {
+  readonly path: string;
+  readonly repro: Repro;
+  readonly why: string;
+}
+
+function rebaseCommand(
+  io: Io,
+  subject: Subject,
+  { path, repro, why }: Outdated,
+  options: ReplayCommandOptions,
+): number {
+  const rebased = rebaseRepro(subject, repro, path);
+  if (rebased === null) {
+    throw new UsageError(
+      `${path} is of a format that does not say what its steps were, so it cannot be rebased: ${why}`,
+    );
+  }
+  if (rebased.repro === null) {
+    throw new UsageError(`${path} cannot be rebased: ${rebased.text}; hunt it again: ${huntLine(repro, subject)}`);
+  }
+  const made = options.out ?? join("repros", reproName(rebased.repro));
+  writeReproAs(rebased.repro, made, io.cwd, ELSEWHERE);
+  const { rebase: _, out: __, ...plain } = options;
+  const code = replayCommand(io, made, plain);
+  if (options.json !== true) io.stdout.write(`rebased   ${rebased.text}\nsaved     ${made}\n`);
+  return code;
 }
 
 const describeRun = ({ schedule, historyHash }: RunResult): string =>
@@ -61,54 +101,3 @@ function historyOf(io: Io, run: RunResult, { history, last }: ReplayCommandOptio
   if (history !== true && last === undefined) return undefined;
   return interleaving(run, rows(io, last ?? run.history.length));
 }
-
-function subjectOfRepro(io: Io, repro: Repro, path: string): Subject {
-  try {
-    // Resolving reads every value anew, so that nothing of the file is taken on trust.
-    return subjectOf(io, repro.scenario, givenOf(repro.parameters));
-  } catch (error) {
-    if (error instanceof UsageError) throw new UsageError(`${path}: ${error.message}`);
-    if (!(error instanceof BadParameter)) throw error;
-    throw new UsageError(`${path}: its parameters make no sense ${sinceThen(repro)}: ${error.message}`);
-  }
-}
-
-function replay(subject: Subject, repro: Repro, schedule: Int32Array, path: string): RunResult {
-  try {
-    return replayTo(subject.program, schedule, repro.finding.key);
-  } catch (error) {
-    if (!(error instanceof ReplayMismatch)) throw error;
-    throw new UsageError(`${path} does not replay: ${error.message}; ${changed(repro)}`);
-  }
-}
-
-/** The finding of the replay, if this is the run that was saved. */
-function checkSame(run: RunResult, repro: Repro, schedule: Int32Array, path: string): Finding {
-  const finding = findByKey(run.findings, repro.finding.key);
-  const hashes = `history hash ${run.historyHash}, the file expects ${repro.historyHash}`;
-  if (finding === undefined) {
-    const cut = run.cutOff ? `was cut off at ${repro.parameters.stepsMax} steps` : "ended";
-    throw new UsageError(
-      `${path} does not replay: the run ${cut} without "${repro.finding.title}" (${hashes}); ${changed(repro)}`,
-    );
-  }
-  if (run.historyHash !== repro.historyHash)
-    throw new UsageError(`${path} does not replay: ${hashes}; ${changed(repro)}`);
-  if (run.schedule.length !== schedule.length) {
-    const [at, length] = [run.schedule.length, schedule.length];
-    throw new UsageError(
-      `${path} was edited: its schedule has ${length} events, but the finding comes with event ${at}`,
-    );
-  }
-  if (finding.title !== repro.finding.title) {
-    throw new UsageError(
-      `${path} does not replay: it expects "${repro.finding.title}", but found was "${finding.title}"; ${changed(repro)}`,
-    );
-  }
-  return finding;
-}
-
-const sinceThen = (repro: Repro): string => `to this ${describeTool(TOOL)} (${describeTool(repro.tool)} wrote it)`;
-
-const changed = (repro: Repro): string =>
-  `the file was edited, or the scenario, the model or the tool has changed since (${describeTool(repro.tool)} wrote it, this is ${describeTool(TOOL)})`;

@@ -2,7 +2,8 @@
 import type { Parameters } from "../../scenarios/scenario.ts";
 import type { Finding } from "../../sim/finding.ts";
 import type { Cost } from "../../sim/shrink.ts";
-import { optionsFor } from "../options.ts";
+import { optionsFor, type Subject } from "../options.ts";
+import type { Repro } from "../reproFile.ts";
 import { TOOL } from "../tool.ts";
 
 /** `1 step`, `2 steps`. */
@@ -32,6 +33,13 @@ export const size = ({ preemptions, steps }: Cost): string =>
 /** The command line of a command on a scenario with these parameters. */
 export const commandLine = (command: string, scenario: string, parameters: Parameters, ...more: string[]): string =>
   ["npx", TOOL.name, command, scenario, ...more, ...optionsFor(parameters)].join(" ");
+
+/** The command line of the hunt that finds what a repro holds first of all. */
+export function huntLine({ finding, strategy, seed }: Repro, { scenario, parameters }: Subject): string {
+  const search = ["--seed", seed.split("/")[0] as string, "--find", finding.kind];
+  if (strategy !== "random") search.push("--strategy", strategy);
+  return commandLine("hunt", scenario.name, parameters, ...search);
+}
 
 /** The command line that replays a file. */
 export const replayLine = (path: string): string =>

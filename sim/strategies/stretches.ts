@@ -7,10 +7,11 @@
  */
 
 import type { Context } from "../context.ts";
-import { eventArgument, eventCpu, eventType, makeEvent, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../event.ts";
+import { eventArgument, eventCpu, eventType, STEP } from "../event.ts";
 import type { Machine } from "../machine.ts";
 import { CHOOSE } from "../op.ts";
 import type { Strategy } from "./strategy.ts";
+import { findEvent, runOn, towards } from "./towards.ts";
 
 /** Steps of an actor, or one event. */
 export type Stretch =
@@ -91,73 +92,29 @@ export class StretchStrategy implements Strategy {
     for (; this.at < this.list.length; this.at++, this.taken = 0) {
       const stretch = this.list[this.at] as Stretch;
       if ("event" in stretch) {
-        const event = this.find(machine, stretch.event);
+        const event = findEvent(machine, stretch.event);
         if (event < 0) continue;
         this.at++;
         return event;
       }
       if (this.taken >= stretch.steps) continue;
-      const event = this.towards(machine, stretch.actor, stretch.cpu);
+      const context = contextOf(machine, stretch.actor);
+      const event = context === null ? -1 : towards(machine, context, stretch.cpu, this.choose);
       if (event < 0) continue;
       if (eventType(event) === STEP) this.taken++;
       return event;
     }
-    return this.runOn(machine);
+    return runOn(machine, this.choose);
   }
 
-  private possible(machine: Machine, matches: (event: number) => boolean): number {
-    for (let i = 0; i < machine.eventCount; i++) {
-      const event = machine.events[i] as number;
-      if (matches(event)) return event;
-    }
-    return -1;
-  }
+  private readonly choose = (context: Context): number => {
+    const actor = actorOf(context);
+    const nth = this.chosen.get(actor) ?? 0;
+    this.chosen.set(actor, nth + 1);
+    return this.choices.get(actor)?.[nth] ?? 0;
+  };
+}
 
-  private find(machine: Machine, wanted: number): number {
-    const exact = this.possible(machine, (event) => event === wanted);
-    const type = eventType(wanted);
-    if (exact >= 0 || (type !== SOFTIRQ && type !== TIMER)) return exact;
-    // On which CPU it happens matters less than that it does.
-    return this.possible(
-      machine,
-      (event) => eventType(event) === type && eventArgument(event) === eventArgument(wanted),
-    );
-  }
-
-  /** The event that lets an actor take its next step, or brings it nearer to it; -1 if there is none. */
-  private towards(machine: Machine, actor: number, cpu: number): number {
-    for (const { id, current, softirq } of machine.cpus) {
-      const active = softirq ?? current;
-      if (active !== null && actorOf(active) === actor) return this.stepOf(machine, id, active);
-    }
-    if (actor < 0) return -1;
-    const context = machine.contexts[actor];
-    if (context === undefined || !context.onRunqueue) return -1;
-    const there = this.possible(machine, (event) => event === makeEvent(SWITCH, cpu, actor));
-    if (there >= 0) return there;
-    const elsewhere = this.possible(machine, (event) => eventType(event) === SWITCH && eventArgument(event) === actor);
-    if (elsewhere >= 0) return elsewhere;
-    return this.possible(machine, (event) => event === makeEvent(PREEMPT, context.cpu, 0));
-  }
-
-  private stepOf(machine: Machine, cpu: number, context: Context): number {
-    let value = 0;
-    if (context.kind === CHOOSE) {
-      const actor = actorOf(context);
-      const nth = this.chosen.get(actor) ?? 0;
-      this.chosen.set(actor, nth + 1);
-      value = this.choices.get(actor)?.[nth] ?? 0;
-    }
-    return this.possible(machine, (event) => event === makeEvent(STEP, cpu, value));
-  }
-
-  private runOn(machine: Machine): number {
-    for (const cpu of machine.cpus) {
-      const active = cpu.active();
-      const event = active === null ? -1 : this.stepOf(machine, cpu.id, active);
-      if (event >= 0) return event;
-    }
-    const gentle = this.possible(machine, (event) => eventType(event) !== PREEMPT && eventType(event) !== TIMER);
-    return gentle >= 0 ? gentle : (machine.events[0] as number);
-  }
+function contextOf(machine: Machine, actor: number): Context | null {
+  return (actor < 0 ? machine.cpus[-1 - actor]?.softirq : machine.contexts[actor]) ?? null;
 }
