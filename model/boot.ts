@@ -24,6 +24,7 @@ import { KNOWN_SYMBOLS } from "./linux/kallsyms.ts";
 import { stateName, TASK_INTERRUPTIBLE, TASK_WAKEKILL, TIF_SIGPENDING, TIF_SINGLESTEP } from "./linux/sched.ts";
 import { SIGCHLD, SIGKILL, sigmask } from "./linux/signal.ts";
 import {
+  ARCH_MIN_TASKALIGN,
   kernel_statics,
   PID,
   pid as pid_struct,
@@ -86,10 +87,10 @@ export class BootedKernel {
     this.init = m.allocStaticStruct(task_struct);
     this.g = {
       statics,
-      task_struct_cachep: m.createCache(task_struct),
+      task_struct_cachep: m.createCache(task_struct, { align: ARCH_MIN_TASKALIGN }),
       signal_cachep: m.createCache(signal_struct),
-      sighand_cachep: m.createCache(sighand_struct, (sighand) => {
-        pokeLock(m, sighand + (m.offset[SIGHAND.siglock.id] as number), spinlock_t);
+      sighand_cachep: m.createCache(sighand_struct, {
+        typeStable: (sighand) => pokeLock(m, sighand + (m.offset[SIGHAND.siglock.id] as number), spinlock_t),
       }),
       pid_cachep: m.createCache(pid_struct),
       child_reaper: this.init,

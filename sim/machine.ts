@@ -96,7 +96,7 @@ import {
 } from "./op.ts";
 import type { Assertion, SpawnOptions, SpawnPayload } from "./primitives.ts";
 import { bytesAt, endRecord, recordEvent } from "./recording.ts";
-import { type Cache, Slab, type SlabHost } from "./slab.ts";
+import { type Cache, type CacheOptions, Slab, type SlabHost } from "./slab.ts";
 import {
   bufferStore,
   drain,
@@ -482,10 +482,9 @@ export class Machine implements SlabHost {
    *
    * @param typeStable - For a SLAB_DESTROY_BY_RCU cache: sets up an object of a new page.
    */
-  createCache(declared: AnyStruct, typeStable?: (object: Ptr) => void): Cache {
+  createCache(declared: AnyStruct, options: Omit<CacheOptions, "debug"> = {}): Cache {
     const debug = this.config.SLUB_DEBUG === true;
-    const options = typeStable === undefined ? { debug } : { debug, typeStable };
-    return this.slab.createCache(declared.name, this.layout.sizeOf(declared), options, this.cpus.length);
+    return this.slab.createCache(declared.name, this.layout.sizeOf(declared), { ...options, debug }, this.cpus.length);
   }
 
   /** Ends the boot: from here on everything is a step. */

@@ -90,6 +90,14 @@ describe("geometry", () => {
     expect(bench.bytes(bench.slab.alloc(cache) + 12, 4)).toEqual(all(4, 0xcc));
   });
 
+  test("slots are rounded up to what the cache is aligned to, with and without debugging", () => {
+    const { slab } = new Bench();
+    const slot = (size: number, debug: boolean): number =>
+      slab.createCache("task_struct", size, { debug, align: 16 }, 2).slot;
+    expect([1384, 1400, 1456].map((size) => slot(size, false))).toEqual([1392, 1408, 1456]);
+    expect(slot(1400, true) % 16).toBe(0);
+  });
+
   test("min_partial is ilog2 of the slot, from 5 to 10", () => {
     const bench = new Bench();
     expect([8, 32, 64, 1024, 2048, 4096].map((size) => bench.cache(size, false).minPartial)).toEqual([

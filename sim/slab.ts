@@ -37,6 +37,8 @@ export interface CacheOptions {
    * new; no poison, and the free pointer lies behind the object.
    */
   readonly typeStable?: (object: Ptr) => void;
+  /** Objects begin at multiples of this. Default: 8. */
+  readonly align?: number;
 }
 
 interface CpuSlab {
@@ -92,7 +94,11 @@ export class Cache {
     readonly options: CacheOptions,
     cpus: number,
   ) {
-    const slot = slotOf(size, { debug: options.debug, freeBehind: options.typeStable !== undefined });
+    const slot = slotOf(size, {
+      debug: options.debug,
+      freeBehind: options.typeStable !== undefined,
+      align: options.align ?? 8,
+    });
     this.inuse = slot.inuse;
     this.freeOffset = slot.freeOffset;
     this.trackOffset = slot.trackOffset;

@@ -245,6 +245,21 @@ describe("members under a config", () => {
 });
 
 describe("declarations", () => {
+  test("a member under #ifdef and #else is there under both, as one or the other", () => {
+    const inner = struct("inner", { a: ulong, b: ulong });
+    const outer = struct("outer", { first: u32, either: when("EMBEDDED", inner, ptr), last: u8 });
+    const { fields } = outer;
+    expect([sizeOf(outer), sizeOf(outer, { EMBEDDED: true })]).toEqual([24, 32]);
+    expect(offsets([fields.either, fields.either.b, fields.last])).toEqual([8, null, 16]);
+    expect(offsets([fields.either, fields.either.b, fields.last], { EMBEDDED: true })).toEqual([8, 16, 24]);
+  });
+
+  test("a chain of #elif is there under the first that holds, or not at all", () => {
+    const { fields } = struct("chain", { at: when("A", ulong, when("B", u8)) });
+    const size = (config: Config): number => layoutFor(config).size[fields.at.id] as number;
+    expect([size({}), size({ B: true }), size({ A: true, B: true })]).toEqual([0, 1, 8]);
+  });
+
   test("two structs of one tag are two structs, as when a lifetime declares its own", () => {
     const short = struct("same_tag", { a: u32 });
     const long = struct("same_tag", { a: u32, b: ulong });
