@@ -48,6 +48,8 @@ interface Edit {
   readonly bystander?: boolean;
   /** The reader holds the read lock until it is done: the mend. */
   readonly mended?: boolean;
+  /** The reader reads the root once more before the read that counts: an op that comes again. */
+  readonly rereads?: boolean;
   /** Another name for the writer's function. */
   readonly renamed?: boolean;
 }
@@ -66,6 +68,11 @@ const writes = (edit: Edit): KernelFunction<[], void> => {
 const reads = (edit: Edit): KernelFunction<[], void> =>
   kernel(function* node_lookup() {
     yield* choose(3);
+    if (edit.rereads === true) {
+      yield* rcu_read_lock();
+      yield* rcu_dereference(tree(), TREE.root);
+      yield* rcu_read_unlock();
+    }
     yield* rcu_read_lock();
     const node = yield* rcu_dereference(tree(), TREE.root);
     if (edit.mended !== true) yield* rcu_read_unlock();
@@ -185,8 +192,9 @@ describe("rebasing", () => {
     ["nothing", {}],
     ["ops before the bad one", { barriers: 4 }],
     ["an op in the other task", { counts: true }],
+    ["ops that come again later", { rereads: true }],
     ["a task more", { bystander: true }],
-    ["all of these", { barriers: 2, counts: true, bystander: true }],
+    ["all of these", { barriers: 2, counts: true, bystander: true, rereads: true }],
   ];
   test.each(edits)("carries a schedule over an edit that adds %s (5 schedules)", (_name, edit) => {
     for (let seed = 0; seed < 5; seed++) {

@@ -4,11 +4,12 @@
  * Tries a handful of readings of the record, best first; each is a whole run, and only one that shows the same finding
  * counts. Does not search: what is not found so has to be hunted again.
  */
+import { align } from "./alignment.ts";
 import { eventCpu, eventType, STEP } from "./event.ts";
 import { findingKey } from "./finding.ts";
 import { identityText } from "./identity.ts";
 import { execute, type Program, type RunResult } from "./run.ts";
-import { CarriedStrategy } from "./strategies/carried.ts";
+import { CarriedStrategy, type Places } from "./strategies/carried.ts";
 import { GuidedStrategy } from "./strategies/replay.ts";
 import type { Strategy } from "./strategies/strategy.ts";
 import { type RecordedEvent, TrailRecorder } from "./trail.ts";
@@ -34,27 +35,34 @@ export interface Rebased {
   readonly missing: number;
 }
 
+/** Times that the record is laid beside what came of it, and tried again. */
+const ROUNDS = 4;
+
 /**
  * Carries a recorded run over to `program`.
  *
  * @param key - Of the finding that has to come.
  */
 export function rebase(program: Program, recorded: readonly RecordedEvent[], key: string): Rebased {
-  const strategies: Strategy[] = [
-    new CarriedStrategy(recorded, "later"),
-    new CarriedStrategy(recorded, "at-once"),
-    new GuidedStrategy(recorded.map(({ event }) => event)),
-  ];
   let longest: Rebased | null = null;
-  for (const strategy of strategies) {
+  const attempt = (strategy: Strategy): { made: Rebased; events: readonly RecordedEvent[] } => {
     const recorder = new TrailRecorder(strategy);
     const until = (findings: RunResult["findings"]): boolean => findings.some((one) => findingKey(one) === key);
     const run = execute(program, recorder, { until });
     const made = { found: until(run.findings), run, ...compared(recorded, recorder.events) };
-    if (made.found) return made;
     if (longest === null || reach(made) > reach(longest)) longest = made;
+    return { made, events: recorder.events };
+  };
+  for (const newOps of ["later", "at-once"] as const) {
+    let places: Places | null = null;
+    for (let round = 0; round < ROUNDS; round++) {
+      const { made, events } = attempt(new CarriedStrategy(recorded, newOps, places));
+      if (made.found) return made;
+      places = align(recorded, events);
+    }
   }
-  return longest as Rebased;
+  const { made } = attempt(new GuidedStrategy(recorded.map(({ event }) => event)));
+  return made.found ? made : (longest ?? made);
 }
 
 const reach = ({ departure, run }: Rebased): number => departure?.step ?? run.steps;

@@ -17,12 +17,15 @@ type Part =
   | { readonly actor: string; readonly cpu: number; readonly last: number }
   | { readonly actor: string; readonly event: number };
 
+/** For each actor, the place that an op has in the record of it, by {@link placeKey}. */
+export type Places = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
 /** What becomes of new ops where an actor is to be left: they wait for its next part, or come with the one before. */
 export type NewOps = "later" | "at-once";
 
 /** What an actor did: the place in its own sequence of each op that it took, and the values it chose. */
 class Recorded {
-  readonly place = new Map<string, number>();
+  place: ReadonlyMap<string, number> = new Map();
   readonly choices = new Map<string, number>();
   length = 0;
   /** How far it has come. */
@@ -40,11 +43,17 @@ export class CarriedStrategy implements Strategy {
   private identifier: Identifier | null = null;
   private at = 0;
 
+  /**
+   * @param run - The record.
+   * @param places - Which op is which one of the record, for each actor, where that is known better than by counting.
+   */
   constructor(
     run: readonly RecordedEvent[],
     private readonly newOps: NewOps,
+    places: Places | null = null,
   ) {
     for (const step of run) this.add(step);
+    for (const [actor, recorded] of this.actors) recorded.place = places?.get(actor) ?? recorded.place;
   }
 
   private add(step: RecordedEvent): void {
@@ -56,8 +65,8 @@ export class CarriedStrategy implements Strategy {
     }
     const recorded = this.actors.get(actor) ?? new Recorded();
     this.actors.set(actor, recorded);
-    const key = keyOf(step, step.occurrence);
-    recorded.place.set(key, recorded.length);
+    const key = placeKey(step, step.occurrence);
+    (recorded.place as Map<string, number>).set(key, recorded.length);
     recorded.choices.set(key, eventArgument(event));
     const before = this.parts.at(-1);
     if (before !== undefined && "last" in before && before.actor === actor && before.cpu === cpu) this.parts.pop();
@@ -70,7 +79,7 @@ export class CarriedStrategy implements Strategy {
     const identity = this.identify(this.identifier, event);
     const occurrence = this.occurrences.add(identity);
     const recorded = eventType(event) === STEP ? this.actors.get(identity.actor) : undefined;
-    const place = recorded?.place.get(keyOf(identity, occurrence));
+    const place = recorded?.place.get(placeKey(identity, occurrence));
     if (recorded !== undefined && place !== undefined) recorded.passed = Math.max(recorded.passed, place);
     return event;
   }
@@ -103,7 +112,7 @@ export class CarriedStrategy implements Strategy {
   private belongs(identity: Identity, event: number, part: { actor: string; last: number }): boolean {
     const recorded = this.actors.get(part.actor) as Recorded;
     if (eventType(event) !== STEP) return recorded.passed < part.last;
-    const place = recorded.place.get(keyOf(identity, this.occurrences.next(identity)));
+    const place = recorded.place.get(placeKey(identity, this.occurrences.next(identity)));
     if (place !== undefined) return place <= part.last;
     return recorded.passed < part.last || this.newOps === "at-once";
   }
@@ -134,7 +143,7 @@ export class CarriedStrategy implements Strategy {
 
   private choice(identifier: Identifier, context: Context): number {
     const identity = this.identify(identifier, makeEvent(STEP, context.cpu, 0));
-    return this.actors.get(identity.actor)?.choices.get(keyOf(identity, this.occurrences.next(identity))) ?? 0;
+    return this.actors.get(identity.actor)?.choices.get(placeKey(identity, this.occurrences.next(identity))) ?? 0;
   }
 
   private actorNamed(machine: Machine, identifier: Identifier, actor: string): Context | null {
@@ -148,4 +157,6 @@ export class CarriedStrategy implements Strategy {
   }
 }
 
-const keyOf = (identity: Identity, occurrence: number): string => `${identity.in}|${identity.op}|${occurrence}`;
+/** What an op of an actor is, among all that it takes. */
+export const placeKey = (identity: Identity, occurrence: number): string =>
+  `${identity.in}|${identity.op}|${occurrence}`;
