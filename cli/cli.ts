@@ -166,11 +166,12 @@ function addCompare(program: Command, io: Io, done: (code: number) => void): voi
       100,
     )
     .option("--seed <S>", "whole number; decides all schedules", "1")
-    .option("--out <DIR>", "folder for repro files", "repros");
+    .option("--out <DIR>", "folder for repro files", "repros")
+    .option("--html <FILE>", "write it as one page with charts, besides");
   addJsonOption(addJobsOption(command)).action(async (options) => {
     done(await compareCommand(io, options));
   });
-  example(command, "compare --runs 1000 --jobs 2");
+  example(command, "compare --runs 1000 --jobs 2", "compare --html lifetimes.html");
 }
 
 function addDemo(program: Command, io: Io, done: (code: number) => void): void {

@@ -32,7 +32,7 @@ export function compareLifetimes(lifetimes: readonly Lifetime[]): Omit<Compariso
     sizes: [MEASURED, CRASHED, POISONED, PLAIN].map((one) => sizeTable(lifetimes, one)),
     memory: [
       memoryChart(lifetimes, { title: `${TASKS} tasks, ${MEASURED.title}`, build: MEASURED, tasks: TASKS }),
-      memoryChart(lifetimes, { title: `${TASKS} tasks, ${PLAIN.title}`, build: PLAIN, tasks: TASKS }),
+      memoryChart(lifetimes, { title: `${TASKS} tasks, ${CRASHED.title}`, build: CRASHED, tasks: TASKS }),
     ],
     costConfig: PLAIN.options,
     costs: byPath(lifetimes.map(({ name }) => costsOf(resolveParameters({ lifetime: name, config: PLAIN.options })))),
