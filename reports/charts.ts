@@ -126,13 +126,15 @@ export interface BarChart {
 
 const BAR = 15;
 const GROUP_GAP = 14;
-const BAR_LEFT = 168;
+const BAR_LEFT = 176;
+/** Room for the longest number and name behind a bar. */
+const BAR_RIGHT = 112;
+const BARS_WIDTH = 600;
 
 /** Lying bars in groups, each with its number. */
 export function barChart({ title, series, groups, unit }: BarChart): string {
   const high = Math.max(1, ...groups.flatMap((group) => group.values));
-  const width = 720;
-  const scale = (width - BAR_LEFT - 80) / high;
+  const scale = (BARS_WIDTH - BAR_LEFT - BAR_RIGHT) / high;
   const groupHeight = series.length * (BAR + 2) + GROUP_GAP;
   const out: string[] = [];
   groups.forEach((group, g) => {
@@ -152,7 +154,7 @@ export function barChart({ title, series, groups, unit }: BarChart): string {
       );
     });
   });
-  return svg(title, width, groups.length * groupHeight, "chart bars", out);
+  return svg(title, BARS_WIDTH, groups.length * groupHeight, "chart bars", out);
 }
 
 function svg(title: string, width: number, height: number, cssClass: string, content: readonly string[]): string {

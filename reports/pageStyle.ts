@@ -60,17 +60,19 @@ details ul { margin: .4rem 0; padding-left: 1.2rem; }
 td code { display: block; overflow-wrap: anywhere; color: var(--ink); }
 .meanings { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; font-size: .9rem; }
 .meanings dt { font-weight: 600; } .meanings dd { margin: 0; color: var(--soft); }
-figure { margin: 1rem 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 1rem; }
+figure { overflow-x: auto; margin: 1rem 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 1rem; }
 figcaption { margin-top: .5rem; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem; }
 .pair figure { margin: 0; min-width: 0; }
 @media (max-width: 34rem) { .pair { grid-template-columns: 1fr; } .meanings { grid-template-columns: 1fr; } }
-.chart { display: block; width: 100%; max-width: 50rem; height: auto; font-size: 12px; font-family: inherit; }
+.chart { display: block; width: 100%; max-width: 50rem; min-width: 32rem; height: auto; font-size: 12px; font-family: inherit; }
 .chart text { fill: var(--ink); }
 .chart .tick, .chart .dim, .chart .marked { fill: var(--soft); }
 .chart .dim { font-size: 11px; }
 .chart .label { font-weight: 600; }
 .chart .value { font-variant-numeric: tabular-nums; }
+.chart.bars { max-width: 42rem; }
+.pair .chart { min-width: 28rem; }
 .grid { stroke: var(--line); stroke-width: 1; }
 .axis { stroke: var(--soft); stroke-width: 1; }
 .mark { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 4; }
