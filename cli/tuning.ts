@@ -15,7 +15,7 @@ export interface StrategyOptions {
 }
 
 /** The strategy of a hunt, if none is named. Chosen by the bake-off: docs/bake-off.md. */
-export const HUNT_STRATEGY: StrategyName = "random";
+export const HUNT_STRATEGY: StrategyName = "portfolio";
 
 /** Largest depth; the bound of more is nothing anybody waits for. */
 const DEPTH_MAX = 100;

@@ -28,8 +28,7 @@ const read = (file: string): Repro => readRepro(join(CORPUS, file), CORPUS);
 
 /** The hunt that saves the finding of a file first of all. */
 function huntFor({ scenario, parameters, finding, strategy, seed }: Repro): string {
-  const search = ["--seed", seed.split("/")[0] as string, "--find", finding.kind];
-  if (strategy !== "random") search.push("--strategy", strategy);
+  const search = ["--seed", seed.split("/")[0] as string, "--find", finding.kind, "--strategy", strategy];
   return commandLine("hunt", scenario, resolveParameters(givenOf(parameters)), ...search);
 }
 

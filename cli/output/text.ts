@@ -36,8 +36,7 @@ export const commandLine = (command: string, scenario: string, parameters: Param
 
 /** The command line of the hunt that finds what a repro holds first of all. */
 export function huntLine({ finding, strategy, seed }: Repro, { scenario, parameters }: Subject): string {
-  const search = ["--seed", seed.split("/")[0] as string, "--find", finding.kind];
-  if (strategy !== "random") search.push("--strategy", strategy);
+  const search = ["--seed", seed.split("/")[0] as string, "--find", finding.kind, "--strategy", strategy];
   return commandLine("hunt", scenario.name, parameters, ...search);
 }
 
