@@ -3,6 +3,30 @@
  *
  * Reading order: `op.ts` (what a step is), `machine.ts`, `run.ts`; then `docs/refcounted-object.ts` for a program.
  */
+export {
+  type Exploration,
+  type ExploredFinding,
+  type ExploreOptions,
+  exploreThreads,
+  type MemoryModel,
+  type Outcome,
+  type Witness,
+} from "./explore/threads/explore.ts";
+export {
+  atomicAdd,
+  compareExchange,
+  exchange,
+  increment,
+  lock,
+  read,
+  type ThreadBody,
+  type ThreadProgram,
+  threadProgram,
+  unlock,
+  type Variable,
+  type World,
+  write,
+} from "./explore/threads/world.ts";
 export { CHECK_NAMES, type CheckName, FINDING_KINDS, type Finding, type FindingKind, findingKey } from "./finding.ts";
 export {
   type HuntOptions,

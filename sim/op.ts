@@ -216,6 +216,16 @@ export const functionById = (id: number): FunctionInfo => functions[id] as Funct
 /** The kernel function of this name, if there is one: what a function pointer in memory leads to. */
 export const functionByName = (name: string): FunctionInfo | undefined => byName.get(name);
 
+/** The function of this name, made up if there is none: what a thread is in whose body has no name of its own. */
+export function namedFunction(name: string): FunctionInfo {
+  const known = byName.get(name);
+  if (known !== undefined) return known;
+  const made: FunctionInfo = { name, id: functions.length, body: null };
+  functions.push(made);
+  byName.set(name, made);
+  return made;
+}
+
 /** A kernel function: called with `yield*`, entered by the machine, known by its kernel name. */
 export type KernelFunction<A extends readonly unknown[], R> = ((...args: A) => Kernel<R>) & {
   readonly info: FunctionInfo;

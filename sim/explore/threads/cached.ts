@@ -1,0 +1,259 @@
+/**
+ * Every state of a thread program once: depth-first search with a table of the states seen.
+ *
+ * Where {@link Dpor} runs every trace, this runs every state, which are far fewer if threads meet again after they
+ * differed. It counts states, not executions, and finds the same end states and the same findings.
+ *
+ * Reduction: at each state only a persistent set is followed, the smallest found of those sets of threads whose next
+ * steps depend on nothing that the threads outside may still do. What a thread may still do is read off its automaton
+ * ({@link Futures}). While that is still being learned the sets may be too small, so the search is repeated until it
+ * learns nothing new about the future of a state known before; it is then sound: a step of an outsider that depends on
+ * the set, if there were one, would be reached without the set taking a step, so it would have been learned.
+ *
+ * States are told apart by 64 bits of hash: of a million states, two are taken for one with a probability of 3e-8.
+ */
+import { CHOOSE } from "../../op.ts";
+import type { LocalState } from "./automaton.ts";
+import { BUFFER, type Execution } from "./execution.ts";
+import { Futures } from "./futures.ts";
+
+/** Bounds under which a search is still complete in what it says. */
+export interface CachedBounds {
+  readonly stepsMax: number;
+  /** Changes of thread away from one that could go on; unbounded if infinite. Switches persistent sets off. */
+  readonly preemptionsMax: number;
+  readonly statesMax: number;
+}
+
+export interface CachedCounts {
+  states: number;
+  /** Steps taken; more than one can lead to a state. */
+  steps: number;
+  /** End states. */
+  ends: number;
+  cutOff: number;
+  /** The bound on states was reached. */
+  exhausted: boolean;
+}
+
+/** A set of 64-bit keys, each with the preemptions left when it was seen. */
+class SeenStates {
+  count = 0;
+  private low = new Int32Array(1 << 12);
+  private high = new Int32Array(1 << 12);
+  private left = new Uint8Array(1 << 12);
+
+  /** Whether the state is new, or was seen with less left to spend. */
+  enter(low: number, high: number, left: number): boolean {
+    const mask = this.low.length - 1;
+    // 0,0 marks a free slot.
+    const key = low === 0 && high === 0 ? 1 : low;
+    let at = (key ^ (high >>> 7)) & mask;
+    for (;;) {
+      if (this.low[at] === 0 && this.high[at] === 0) break;
+      if (this.low[at] === key && this.high[at] === high) {
+        if ((this.left[at] as number) >= left + 1) return false;
+        this.left[at] = left + 1;
+        return true;
+      }
+      at = (at + 1) & mask;
+    }
+    this.low[at] = key;
+    this.high[at] = high;
+    this.left[at] = left + 1;
+    if (++this.count * 2 > this.low.length) this.grow();
+    return true;
+  }
+
+  private grow(): void {
+    const { low, high, left } = this;
+    const size = low.length * 2;
+    this.low = new Int32Array(size);
+    this.high = new Int32Array(size);
+    this.left = new Uint8Array(size);
+    for (let i = 0; i < low.length; i++) {
+      if (low[i] === 0 && high[i] === 0) continue;
+      let at = ((low[i] as number) ^ ((high[i] as number) >>> 7)) & (size - 1);
+      while (this.low[at] !== 0 || this.high[at] !== 0) at = (at + 1) & (size - 1);
+      this.low[at] = low[i] as number;
+      this.high[at] = high[i] as number;
+      this.left[at] = left[i] as number;
+    }
+  }
+}
+
+const UNBOUNDED = 254;
+
+/** The search. */
+export class CachedSearch {
+  readonly counts: CachedCounts = { states: 0, steps: 0, ends: 0, cutOff: 0, exhausted: false };
+  private readonly futures: Futures;
+  private seen = new SeenStates();
+  private readonly todo: number[] = [];
+  private readonly actor: number[] = [];
+  private readonly choice: number[] = [];
+  private readonly left: number[] = [];
+  private readonly key = new Int32Array(2);
+
+  constructor(
+    private readonly execution: Execution,
+    private readonly bounds: CachedBounds,
+    private readonly persistentSets: boolean,
+    /** Called at each end state, and at each cut; false ends the search. */
+    private readonly visit: (execution: Execution, cut: boolean) => boolean,
+    /** Called before the search is repeated because it had not yet learned enough. */
+    private readonly again: () => void,
+  ) {
+    this.futures = new Futures(execution.automata);
+  }
+
+  /** @returns false if the visitor ended it. */
+  run(): boolean {
+    for (;;) {
+      const { version } = this.futures;
+      if (!this.pass()) return false;
+      if (!this.persistentSets || this.futures.version === version || this.counts.exhausted) return true;
+      this.seen = new SeenStates();
+      Object.assign(this.counts, { states: 0, steps: 0, ends: 0, cutOff: 0 });
+      this.again();
+    }
+  }
+
+  private pass(): boolean {
+    const { execution, counts, bounds } = this;
+    const bounded = Number.isFinite(bounds.preemptionsMax);
+    this.left[0] = bounded ? bounds.preemptionsMax : UNBOUNDED;
+    if (this.futures !== null) for (const state of execution.positions) this.futures.know(state);
+    if (!this.arrive(0)) return false;
+    for (;;) {
+      const d = execution.depth;
+      const actor = this.nextActor(d);
+      if (actor < 0) {
+        if (d === 0) return true;
+        execution.undo();
+        continue;
+      }
+      const before = d > 0 ? (execution.actorOf[d - 1] as number) : -1;
+      const spent = bounded && before >= 0 && before !== actor && (execution.enabled() & (1 << before)) !== 0 ? 1 : 0;
+      this.left[d + 1] = (this.left[d] as number) - spent;
+      if ((this.left[d + 1] as number) < 0) continue;
+      execution.step(actor, this.choice[d] as number);
+      counts.steps++;
+      if (this.persistentSets) this.learn(actor);
+      if (!this.arrive(d + 1)) return false;
+      if (counts.states >= bounds.statesMax) {
+        counts.exhausted = true;
+        while (execution.depth > 0) execution.undo();
+        return true;
+      }
+    }
+  }
+
+  private learn(actor: number): void {
+    const position = this.execution.positions[actor];
+    if (position !== undefined) this.futures.know(position);
+  }
+
+  /** A state was reached: what is to be done from there. @returns false to end the search. */
+  private arrive(d: number): boolean {
+    const { execution, counts, bounds, key } = this;
+    this.todo[d] = 0;
+    this.actor[d] = -1;
+    execution.stateHash(key);
+    let salt = 0;
+    // Under a bound on preemptions it matters who came last.
+    if (Number.isFinite(bounds.preemptionsMax) && d > 0)
+      salt = Math.imul((execution.actorOf[d - 1] as number) + 1, 0x9e3779b1);
+    if (!this.seen.enter((key[0] as number) ^ salt, key[1] as number, this.left[d] as number)) return true;
+    counts.states = this.seen.count;
+    const able = execution.enabled();
+    if (able === 0) {
+      counts.ends++;
+      return this.visit(execution, false);
+    }
+    if (d >= bounds.stepsMax) {
+      counts.cutOff++;
+      return this.visit(execution, true);
+    }
+    this.todo[d] = this.persistentSets ? this.persistent(able) : able;
+    return true;
+  }
+
+  /** The next actor to follow from the state at depth `d`, -1 if there is none left. */
+  private nextActor(d: number): number {
+    const { execution } = this;
+    const current = this.actor[d] as number;
+    if (current >= 0 && execution.pending(current).kind === CHOOSE) {
+      const next = (this.choice[d] as number) + 1;
+      if (next < execution.choices(current)) {
+        this.choice[d] = next;
+        return current;
+      }
+    }
+    const todo = this.todo[d] as number;
+    if (todo === 0) return -1;
+    const actor = 31 - Math.clz32(todo & -todo);
+    this.todo[d] = todo & (todo - 1);
+    this.actor[d] = actor;
+    this.choice[d] = 0;
+    return actor;
+  }
+
+  // --- Persistent sets ----------------------------------------------------------------------------------------------
+
+  /** The enabled part of the smallest persistent set found. */
+  private persistent(able: number): number {
+    let best = able;
+    let size = bits(able);
+    for (let seeds = able; seeds !== 0 && size > 1; seeds &= seeds - 1) {
+      const enabled = this.closure(seeds & -seeds, able, size);
+      const count = bits(enabled);
+      if (enabled !== 0 && count < size) {
+        best = enabled;
+        size = count;
+      }
+    }
+    return best;
+  }
+
+  /** Adds whoever may yet depend on a member. @returns its enabled part; all of `able` if it gets no smaller. */
+  private closure(seed: number, able: number, sizeMax: number): number {
+    const { execution, futures } = this;
+    let set = seed;
+    for (let open = seed; open !== 0; ) {
+      const actor = 31 - Math.clz32(open & -open);
+      open &= open - 1;
+      const thread = execution.tso && actor >= BUFFER ? actor - BUFFER : actor;
+      // Who sleeps can be woken by anyone.
+      if (((execution.asleep | execution.graceWait) & (1 << thread)) !== 0) return able;
+      let added = 0;
+      if (execution.tso) added = ((1 << thread) | ((execution.buffered & (1 << thread)) << BUFFER)) & ~set;
+      const op = execution.pending(actor);
+      for (let others = execution.live & ~set; others !== 0; others &= others - 1) {
+        const other = 31 - Math.clz32(others & -others);
+        if (futures.mayMeet(op, execution.positions[other] as LocalState)) added |= 1 << other;
+      }
+      if (execution.tso) added |= this.buffersThatMeet(op, set);
+      set |= added;
+      open |= added;
+      if (bits(set & able) >= sizeMax) return able;
+    }
+    return set & able;
+  }
+
+  private buffersThatMeet(op: LocalState, set: number): number {
+    const { execution } = this;
+    let met = 0;
+    for (let left = execution.buffered & ~(set >>> BUFFER); left !== 0; left &= left - 1) {
+      const owner = 31 - Math.clz32(left & -left);
+      if (execution.storesTo(owner, op)) met |= 1 << (BUFFER + owner);
+    }
+    return met;
+  }
+}
+
+function bits(mask: number): number {
+  let n = 0;
+  for (let left = mask; left !== 0; left &= left - 1) n++;
+  return n;
+}

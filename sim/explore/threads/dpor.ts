@@ -1,0 +1,648 @@
+/**
+ * Optimal dynamic partial order reduction: every Mazurkiewicz trace of a thread program once.
+ *
+ * Two executions are equivalent if one becomes the other by swapping neighbouring steps that do not depend on each
+ * other. The search runs one execution to its end, finds its races (steps that depend on each other and could have
+ * come in the other order), and for each plants the other order as a wakeup sequence at the step before the race, unless
+ * what is asleep or planted there covers it already. Sleep sets keep finished branches from being run again; wakeup
+ * trees see to it that no execution is begun which sleep sets would then cut off.
+ *
+ * Blocking is blocking: a thread that waits takes no step. Two acquisitions of a lock race with each other, not with
+ * the release in between; a thread that waits for a lock in the end raced with who holds it.
+ *
+ * Races are looked for among the steps that are new since the last execution: those of the common prefix have been
+ * dealt with when that was new.
+ *
+ * Memory grows with the length of an execution and with the number of local states, not with the number of executions.
+ *
+ * @see Abdulla, Aronsson, Jonsson, Sagonas: Source Sets: A Foundation for Optimal Dynamic Partial Order Reduction,
+ *   J. ACM 64(4), 2017
+ */
+import { CHOOSE, RCU_READ_LOCK, RCU_READ_UNLOCK } from "../../op.ts";
+import { ACCESS, ACQUIRE, GRACE_PERIOD, type LocalState, RELEASE, SILENT } from "./automaton.ts";
+import { BUFFER, type Execution } from "./execution.ts";
+
+/** Which reductions are on. */
+export interface Reductions {
+  /** Branch only where steps race; else at every step. */
+  readonly sourceSets: boolean;
+  /** Do not begin what a finished branch covers. */
+  readonly sleepSets: boolean;
+  /** Plant whole sequences, so that nothing is begun in vain. */
+  readonly wakeupTrees: boolean;
+}
+
+export const ALL_REDUCTIONS: Reductions = { sourceSets: true, sleepSets: true, wakeupTrees: true };
+export const NO_REDUCTIONS: Reductions = { sourceSets: false, sleepSets: false, wakeupTrees: false };
+
+/** A step planted at a node, and what is to follow it. */
+export class Branch {
+  children: Branch[] = [];
+  /** It is being explored. */
+  busy = false;
+  /** Values of a CHOOSE that have been taken. */
+  tried = 0;
+  constructor(
+    readonly actor: number,
+    readonly choice: number,
+    readonly state: LocalState,
+  ) {}
+}
+
+/** What to do with each execution; false ends the search. */
+export type Visitor = (execution: Execution, cut: boolean) => boolean;
+
+export interface DporCounts {
+  /** Executions that ran to their end. */
+  executions: number;
+  /** Executions cut off at the bound on steps. */
+  cutOff: number;
+  /** Executions that a sleep set stopped: work in vain. */
+  sleepBlocked: number;
+  /** Steps taken, those before a branch counted once. */
+  steps: number;
+  /** Races found and turned round. */
+  races: number;
+}
+
+const bit = (actor: number): number => 1 << actor;
+
+/** The search. */
+export class Dpor {
+  readonly counts: DporCounts = { executions: 0, cutOff: 0, sleepBlocked: 0, steps: 0, races: 0 };
+  private readonly width: number;
+  private clocks: Int32Array;
+  private rows = 256;
+  private readonly lastOf: Int32Array;
+  private readonly previous: number[] = [];
+  /** Step and actor tables of each place: last write; who read since, and when; the same for releases of locks. */
+  private lastWrite = new Int32Array(0);
+  private readers = new Int32Array(0);
+  private readAt = new Int32Array(0);
+  private lastRelease = new Int32Array(0);
+  private releasers = new Int32Array(0);
+  private releaseAt = new Int32Array(0);
+  private placesKnown = 0;
+  /** Restores those tables when a step is taken back. */
+  private readonly log: number[] = [];
+  private readonly logAt: number[] = [];
+
+  private readonly sleep: number[] = [];
+  private readonly done: number[] = [];
+  private readonly branches: Branch[][] = [];
+  private readonly chosen: Branch[] = [];
+
+  private readonly raceFirst: number[] = [];
+  private readonly raceSecond: number[] = [];
+  private readonly racesAt: number[] = [];
+  private racesDone = 0;
+
+  private readonly candidates: number[] = [];
+  private readonly sequence: number[] = [];
+  private readonly gone: boolean[] = [];
+  private readonly first: Int32Array;
+
+  constructor(
+    private readonly execution: Execution,
+    private readonly reductions: Reductions,
+    private readonly stepsMax: number,
+    private readonly visit: Visitor,
+    /** Steps that every execution begins with, and what is asleep after them. */
+    private readonly prefix: { readonly depth: number; readonly sleep: number } = { depth: 0, sleep: 0 },
+    /** Takes the reversal of a race whose first step lies in the prefix. */
+    private readonly above: ((depth: number, sequence: readonly Branch[]) => void) | null = null,
+  ) {
+    this.width = execution.tso ? 2 * BUFFER : execution.width;
+    this.clocks = new Int32Array(this.rows * this.width);
+    this.lastOf = new Int32Array(this.width).fill(-1);
+    this.first = new Int32Array(this.width);
+  }
+
+  /** Explores everything below the prefix, in which the execution stands. @returns false if the visitor ended it. */
+  run(planted: readonly Branch[] = []): boolean {
+    const { execution } = this;
+    const bottom = this.prefix.depth;
+    this.sleep[bottom] = this.prefix.sleep;
+    this.done[bottom] = 0;
+    this.branches[bottom] = [...planted];
+    this.openNode(bottom);
+    for (;;) {
+      let d = execution.depth;
+      for (;;) {
+        const branch = this.nextBranch(d);
+        if (branch === null) break;
+        this.descend(d, branch);
+        d++;
+        this.openNode(d);
+      }
+      if (!this.ended(d)) return false;
+      this.turnRacesRound();
+      if (!this.backtrack(bottom)) return true;
+    }
+  }
+
+  /** Enters the steps of the prefix into the tables: for an execution that was brought there by other means. */
+  enterPrefix(): void {
+    for (let d = 0; d < this.prefix.depth; d++) this.enter(d);
+    this.racesDone = this.raceFirst.length;
+  }
+
+  private openNode(d: number): void {
+    const branches = this.branches[d] as Branch[];
+    if (branches.length > 0 || d >= this.stepsMax) return;
+    const { execution } = this;
+    let able = execution.enabled();
+    if (this.reductions.sleepSets) able &= ~(this.sleep[d] as number);
+    for (; able !== 0; able &= able - 1) {
+      const actor = 31 - Math.clz32(able & -able);
+      branches.push(new Branch(actor, 0, execution.pending(actor)));
+      if (this.reductions.sourceSets) break;
+    }
+  }
+
+  private nextBranch(d: number): Branch | null {
+    if (d >= this.stepsMax) return null;
+    const [branch] = this.branches[d] as Branch[];
+    return branch ?? null;
+  }
+
+  private descend(d: number, branch: Branch): void {
+    const { execution } = this;
+    branch.busy = true;
+    this.chosen[d] = branch;
+    const choices = branch.state.kind === CHOOSE ? branch.state.value : 1;
+    const choice = choices === 1 ? 0 : (branch.choice + branch.tried) % choices;
+    this.sleep[d + 1] = this.reductions.sleepSets ? this.stillAsleep(d, branch) : 0;
+    execution.step(branch.actor, choice);
+    this.counts.steps++;
+    this.enter(d);
+    this.done[d + 1] = 0;
+    this.branches[d + 1] = branch.tried === 0 ? branch.children : [];
+    branch.children = [];
+  }
+
+  /** Who of the sleepers does not notice the step of `branch`. */
+  private stillAsleep(d: number, branch: Branch): number {
+    let asleep = 0;
+    for (let left = this.sleep[d] as number; left !== 0; left &= left - 1) {
+      const actor = 31 - Math.clz32(left & -left);
+      if (!this.dependent(branch.actor, branch.state, actor, this.execution.pending(actor))) asleep |= bit(actor);
+    }
+    return asleep;
+  }
+
+  /** The execution can go no further. @returns false to end the search. */
+  private ended(d: number): boolean {
+    const cut = d >= this.stepsMax && this.execution.enabled() !== 0;
+    if (cut) this.counts.cutOff++;
+    else if (this.execution.enabled() !== 0) {
+      this.counts.sleepBlocked++;
+      return true;
+    } else this.counts.executions++;
+    return this.visit(this.execution, cut);
+  }
+
+  /** Goes back to the last step that has an alternative. @returns false if there is none. */
+  private backtrack(bottom: number): boolean {
+    const { execution } = this;
+    while (execution.depth > bottom) {
+      const d = execution.depth - 1;
+      this.leave(d);
+      execution.undo();
+      const branch = this.chosen[d] as Branch;
+      branch.tried++;
+      if (branch.state.kind === CHOOSE && branch.tried < branch.state.value) return true;
+      const branches = this.branches[d] as Branch[];
+      branches.splice(branches.indexOf(branch), 1);
+      this.done[d] = (this.done[d] as number) | bit(branch.actor);
+      if (this.reductions.sleepSets) this.sleep[d] = (this.sleep[d] as number) | bit(branch.actor);
+      if (branches.length > 0) return true;
+    }
+    return false;
+  }
+
+  // --- Happens-before -----------------------------------------------------------------------------------------------
+
+  private grow(d: number): void {
+    if (d >= this.rows) {
+      this.rows *= 2;
+      const longer = new Int32Array(this.rows * this.width);
+      longer.set(this.clocks);
+      this.clocks = longer;
+    }
+    const { count } = this.execution.places;
+    if (count <= this.placesKnown) return;
+    const known = Math.max(64, 2 * count);
+    const { width } = this;
+    const extend = (table: Int32Array, size: number, fill: number) => {
+      const longer = new Int32Array(size).fill(fill);
+      longer.set(table);
+      return longer;
+    };
+    this.lastWrite = extend(this.lastWrite, known, -1);
+    this.lastRelease = extend(this.lastRelease, known, -1);
+    this.readers = extend(this.readers, known, 0);
+    this.releasers = extend(this.releasers, known, 0);
+    this.readAt = extend(this.readAt, known * width, -1);
+    this.releaseAt = extend(this.releaseAt, known * width, -1);
+    this.placesKnown = known;
+  }
+
+  /** Whether step `e` happens before the step in row `row`. */
+  private before(e: number, row: number): boolean {
+    return (this.clocks[row * this.width + (this.execution.actorOf[e] as number)] as number) > e;
+  }
+
+  private join(row: number, e: number): void {
+    const { clocks, width } = this;
+    const to = row * width;
+    const from = e * width;
+    for (let i = 0; i < width; i++) {
+      const there = clocks[from + i] as number;
+      if (there > (clocks[to + i] as number)) clocks[to + i] = there;
+    }
+  }
+
+  /** Takes step `d`, just made, into clocks and tables, and notes its races. */
+  private enter(d: number): void {
+    this.grow(d);
+    this.logAt[d] = this.log.length;
+    this.racesAt[d] = this.raceFirst.length;
+    const { execution, clocks, width } = this;
+    const actor = execution.actorOf[d] as number;
+    const state = execution.stateOf[d] as LocalState;
+    const last = this.lastOf[actor] as number;
+    this.previous[d] = last;
+    this.lastOf[actor] = d;
+    this.beginRow(d, actor, last, state);
+    this.candidates.length = 0;
+    this.meet(d, actor, state);
+    this.noteRaces(d);
+    clocks[d * width + actor] = d + 1;
+  }
+
+  /** The clock of an actor's next step as far as it is known without looking at what the step touches. */
+  private beginRow(row: number, actor: number, last: number, state: LocalState): void {
+    const { execution, clocks, width } = this;
+    const base = row * width;
+    if (last >= 0) clocks.copyWithin(base, last * width, last * width + width);
+    else clocks.fill(0, base, base + width);
+    const joins = execution.joinsOf[row];
+    if (joins !== null && joins !== undefined) for (const e of joins) this.join(row, e);
+    if (execution.tso && actor < BUFFER && state.waits) {
+      const flushed = this.lastOf[BUFFER + actor] as number;
+      if (flushed >= 0) this.join(row, flushed);
+    }
+  }
+
+  /** Looks at the places a step touches: what it races with, what it comes after; and enters it there. */
+  private meet(d: number, actor: number, state: LocalState): void {
+    const { execution } = this;
+    switch (this.mannerOf(actor, state, d)) {
+      case ACCESS:
+        if (state.object >= 0) this.meetRead(d, actor, state.object);
+        if (state.write) this.meetWrite(d, actor, state.place);
+        else this.meetRead(d, actor, state.place);
+        break;
+      case ACQUIRE:
+        if (state.object >= 0) this.meetRead(d, actor, state.object);
+        this.meetAcquire(d, actor, state);
+        break;
+      case RELEASE:
+        if (state.write) this.put(this.lastRelease, state.place, d);
+        else {
+          this.put(this.releaseAt, state.place * this.width + actor, d);
+          this.put(this.releasers, state.place, (this.releasers[state.place] as number) | bit(actor));
+        }
+        break;
+      case GRACE_PERIOD:
+        for (let t = 0; t < execution.positions.length; t++) {
+          const place = execution.places.readerOf(t);
+          this.grow(d);
+          this.meetRead(d, actor, place);
+        }
+        break;
+    }
+  }
+
+  /** A table entry, restored when the step is taken back. */
+  private put(table: Int32Array, index: number, value: number): void {
+    const which =
+      table === this.lastWrite
+        ? 0
+        : table === this.readers
+          ? 1
+          : table === this.readAt
+            ? 2
+            : table === this.lastRelease
+              ? 3
+              : table === this.releasers
+                ? 4
+                : 5;
+    this.log.push(which, index, table[index] as number);
+    table[index] = value;
+  }
+
+  private candidate(e: number, d: number): void {
+    if (e >= 0 && !this.before(e, d)) this.candidates.push(e);
+  }
+
+  private meetRead(d: number, actor: number, place: number): void {
+    this.candidate(this.lastWrite[place] as number, d);
+    this.put(this.readAt, place * this.width + actor, d);
+    const readers = this.readers[place] as number;
+    if ((readers & bit(actor)) === 0) this.put(this.readers, place, readers | bit(actor));
+  }
+
+  private meetWrite(d: number, actor: number, place: number): void {
+    for (let left = this.readers[place] as number; left !== 0; left &= left - 1) {
+      const reader = 31 - Math.clz32(left & -left);
+      if (reader !== actor) this.candidate(this.readAt[place * this.width + reader] as number, d);
+    }
+    this.candidate(this.lastWrite[place] as number, d);
+    this.put(this.lastWrite, place, d);
+    this.put(this.readers, place, 0);
+  }
+
+  private meetAcquire(d: number, actor: number, state: LocalState): void {
+    const { place } = state;
+    if (state.write) {
+      for (let left = this.readers[place] as number; left !== 0; left &= left - 1) {
+        const reader = 31 - Math.clz32(left & -left);
+        this.candidate(this.readAt[place * this.width + reader] as number, d);
+      }
+      this.candidate(this.lastWrite[place] as number, d);
+      this.put(this.lastWrite, place, d);
+      this.put(this.readers, place, 0);
+    } else {
+      this.candidate(this.lastWrite[place] as number, d);
+      this.put(this.readAt, place * this.width + actor, d);
+      this.put(this.readers, place, (this.readers[place] as number) | bit(actor));
+    }
+  }
+
+  /** Of the candidates, those that no other comes after are races; the step happens after all of them. */
+  private noteRaces(d: number): void {
+    const { candidates, execution } = this;
+    for (let i = 0; i < candidates.length; i++) {
+      const e = candidates[i] as number;
+      let last = true;
+      for (let j = 0; j < candidates.length && last; j++) {
+        const other = candidates[j] as number;
+        if (other !== e && this.before(e, other)) last = false;
+      }
+      if (last && this.raceFirst.lastIndexOf(e) < (this.racesAt[d] as number)) {
+        this.raceFirst.push(e);
+        this.raceSecond.push(d);
+      }
+    }
+    const state = execution.stateOf[d] as LocalState;
+    if (this.mannerOf(execution.actorOf[d] as number, state, d) === ACQUIRE) this.joinReleases(d, state);
+    for (const e of candidates) this.join(d, e);
+  }
+
+  private joinReleases(row: number, state: LocalState): void {
+    const { place } = state;
+    const released = this.lastRelease[place] as number;
+    if (released >= 0) this.join(row, released);
+    if (!state.write) return;
+    for (let left = this.releasers[place] as number; left !== 0; left &= left - 1) {
+      const reader = 31 - Math.clz32(left & -left);
+      this.join(row, this.releaseAt[place * this.width + reader] as number);
+    }
+  }
+
+  private leave(d: number): void {
+    const tables = [this.lastWrite, this.readers, this.readAt, this.lastRelease, this.releasers, this.releaseAt];
+    const { log } = this;
+    const from = this.logAt[d] as number;
+    for (let i = log.length - 3; i >= from; i -= 3) {
+      (tables[log[i] as number] as Int32Array)[log[i + 1] as number] = log[i + 2] as number;
+    }
+    log.length = from;
+    this.lastOf[this.execution.actorOf[d] as number] = this.previous[d] as number;
+    const races = this.racesAt[d] as number;
+    this.raceFirst.length = races;
+    this.raceSecond.length = races;
+    if (this.racesDone > races) this.racesDone = races;
+  }
+
+  // --- Dependence ---------------------------------------------------------------------------------------------------
+
+  /** What a step is to others: under `tso` a store is silent until it is flushed, and so is a load of one's own. */
+  private mannerOf(actor: number, state: LocalState, d: number): number {
+    const { execution } = this;
+    if (!execution.tso || actor >= BUFFER) return state.manner;
+    if (d >= 0 && execution.forwarded[d] === true) return SILENT;
+    if (state.manner === RELEASE) return SILENT;
+    return state.manner === ACCESS && state.write && !state.waits ? SILENT : state.manner;
+  }
+
+  private dependent(a: number, one: LocalState, b: number, other: LocalState): boolean {
+    const left = this.mannerOf(a, one, -1);
+    const right = this.mannerOf(b, other, -1);
+    if (left === SILENT || right === SILENT) return false;
+    if (left === GRACE_PERIOD) return isReader(other);
+    if (right === GRACE_PERIOD) return isReader(one);
+    if (one.place === other.place) return one.write || other.write;
+    return (one.object >= 0 && one.object === other.place) || (other.object >= 0 && other.object === one.place);
+  }
+
+  // --- Races turned round -------------------------------------------------------------------------------------------
+
+  private turnRacesRound(): void {
+    if (!this.reductions.sourceSets) return;
+    for (; this.racesDone < this.raceFirst.length; this.racesDone++) {
+      this.turnRound(this.raceFirst[this.racesDone] as number, this.raceSecond[this.racesDone] as number);
+    }
+    this.turnBlockedRound();
+  }
+
+  /** A thread that waits for a lock in the end could have been quicker than who holds it. */
+  private turnBlockedRound(): void {
+    const { execution } = this;
+    const d = execution.depth;
+    const idle = execution.live & ~execution.asleep & ~execution.graceWait & ~execution.enabled();
+    for (let left = idle; left !== 0; left &= left - 1) {
+      const actor = 31 - Math.clz32(left & -left);
+      const state = execution.pending(actor);
+      if (state.manner !== ACQUIRE) continue;
+      this.grow(d);
+      execution.actorOf[d] = actor;
+      execution.stateOf[d] = state;
+      execution.joinsOf[d] = execution.pendingJoins(actor);
+      this.previous[d] = this.lastOf[actor] as number;
+      this.beginRow(d, actor, this.previous[d] as number, state);
+      this.candidates.length = 0;
+      const logged = this.log.length;
+      this.logAt[d] = logged;
+      this.racesAt[d] = this.raceFirst.length;
+      this.meetAcquire(d, actor, state);
+      const held = this.candidates.slice();
+      const last = this.lastOf[actor] as number;
+      this.leave(d);
+      this.lastOf[actor] = last;
+      for (const e of held) this.turnRound(e, d);
+    }
+  }
+
+  /** Plants the order in which step `i` comes before step `e`, where that is not covered yet. */
+  private turnRound(e: number, i: number): void {
+    const { sequence } = this;
+    const actors = this.collect(e, i);
+    const { wakeupTrees } = this.reductions;
+    // A source set alone has to hold one of the steps that could come first; a wakeup tree may rely on sleepers too.
+    const asleep = wakeupTrees ? (this.sleep[e] as number) | (this.done[e] as number) : (this.done[e] as number);
+    if (e >= this.prefix.depth) {
+      for (let left = asleep; left !== 0; left &= left - 1) {
+        const actor = 31 - Math.clz32(left & -left);
+        if ((actors & bit(actor)) !== 0) {
+          if (this.isInitial(this.first[actor] as number, i, actors)) return;
+        } else if (wakeupTrees && this.independentOfAll(actor, this.nextOf(actor, e))) return;
+      }
+    }
+    this.counts.races++;
+    if (e < this.prefix.depth) {
+      this.above?.(
+        e,
+        sequence.map((k) => this.branchOf(k)),
+      );
+      return;
+    }
+    this.plant(this.branches[e] as Branch[], i, actors);
+  }
+
+  private branchOf(k: number): Branch {
+    const { execution } = this;
+    const actor = execution.actorOf[k] as number;
+    const choice = k < execution.depth ? (execution.choiceOf[k] as number) : 0;
+    return new Branch(actor, choice, execution.stateOf[k] as LocalState);
+  }
+
+  /** The steps after `e` that do not happen after it, then `i`. @returns their actors as bits. */
+  private collect(e: number, i: number): number {
+    const { execution, sequence, first } = this;
+    sequence.length = 0;
+    this.gone.length = 0;
+    let actors = 0;
+    // Where only the first step is planted, what comes after the race is of no use.
+    const end = this.reductions.wakeupTrees ? execution.depth : i;
+    for (let k = e + 1; k < end; k++) {
+      if (k === i || this.before(e, k)) continue;
+      const actor = execution.actorOf[k] as number;
+      if ((actors & bit(actor)) === 0) {
+        actors |= bit(actor);
+        first[actor] = sequence.length;
+      }
+      sequence.push(k);
+    }
+    const actor = execution.actorOf[i] as number;
+    if ((actors & bit(actor)) === 0) {
+      actors |= bit(actor);
+      first[actor] = sequence.length;
+    }
+    sequence.push(i);
+    return actors;
+  }
+
+  /** Whether the step at `index` of the sequence could come first in it. `actors` are those with steps left. */
+  private isInitial(index: number, i: number, actors: number): boolean {
+    const { execution, sequence, first } = this;
+    const k = sequence[index] as number;
+    const own = execution.actorOf[k] as number;
+    // What the second step of a race for a lock comes after because of the release is not in the sequence.
+    const lock = k === i && (execution.stateOf[k] as LocalState).manner === ACQUIRE;
+    const row = lock ? (this.previous[k] as number) : k;
+    for (let left = actors & ~bit(own); left !== 0; left &= left - 1) {
+      const actor = 31 - Math.clz32(left & -left);
+      const f = sequence[first[actor] as number] as number;
+      if (row >= 0 && this.before(f, row)) return false;
+    }
+    return !lock || !this.meetsLock(index, k);
+  }
+
+  /** Whether an earlier step of the sequence takes the same lock. */
+  private meetsLock(index: number, k: number): boolean {
+    const { execution, sequence, gone } = this;
+    const state = execution.stateOf[k] as LocalState;
+    const actor = execution.actorOf[k] as number;
+    for (let j = 0; j < index; j++) {
+      if (gone[j] === true) continue;
+      const other = sequence[j] as number;
+      const owner = execution.actorOf[other] as number;
+      if (owner !== actor && this.dependent(owner, execution.stateOf[other] as LocalState, actor, state)) return true;
+    }
+    return false;
+  }
+
+  /** The next step of an actor as it stood before step `e`. */
+  private nextOf(actor: number, e: number): LocalState {
+    const { execution } = this;
+    for (let k = e; k < execution.depth; k++) {
+      if (execution.actorOf[k] === actor) return execution.stateOf[k] as LocalState;
+    }
+    return execution.pending(actor);
+  }
+
+  private independentOfAll(actor: number, state: LocalState): boolean {
+    const { execution, sequence, gone } = this;
+    for (let j = 0; j < sequence.length; j++) {
+      if (gone[j] === true) continue;
+      const k = sequence[j] as number;
+      const other = execution.actorOf[k] as number;
+      if (this.dependent(actor, state, other, execution.stateOf[k] as LocalState)) return false;
+    }
+    return true;
+  }
+
+  private plant(from: Branch[], i: number, actorsAtFirst: number): void {
+    const { sequence, gone, first, execution } = this;
+    let branches = from;
+    let actors = actorsAtFirst;
+    let left = sequence.length;
+    let top = true;
+    descend: for (;;) {
+      for (const branch of branches) {
+        if (top && branch.busy) continue;
+        const { actor } = branch;
+        if ((actors & bit(actor)) !== 0) {
+          const index = first[actor] as number;
+          if (!this.isInitial(index, i, actors)) continue;
+          const k = sequence[index] as number;
+          const choice = k < execution.depth ? execution.choiceOf[k] : 0;
+          // All values of a choice will be taken, whichever is first.
+          if (branch.state.kind === CHOOSE && branch.choice !== choice) return;
+          gone[index] = true;
+          left--;
+          actors = this.advance(actor, index, actors);
+        } else if (!(this.reductions.wakeupTrees && this.independentOfAll(actor, branch.state))) continue;
+        if (branch.children.length === 0 || left === 0) return;
+        branches = branch.children;
+        top = false;
+        continue descend;
+      }
+      break;
+    }
+    for (let j = 0; j < sequence.length; j++) {
+      if (gone[j] === true) continue;
+      const planted = this.branchOf(sequence[j] as number);
+      branches.push(planted);
+      if (!this.reductions.wakeupTrees) return;
+      branches = planted.children;
+    }
+  }
+
+  /** The step at `index` is taken out of the sequence. */
+  private advance(actor: number, index: number, actors: number): number {
+    const { sequence, gone, first, execution } = this;
+    for (let j = index + 1; j < sequence.length; j++) {
+      if (gone[j] !== true && execution.actorOf[sequence[j] as number] === actor) {
+        first[actor] = j;
+        return actors;
+      }
+    }
+    return actors & ~bit(actor);
+  }
+}
+
+const isReader = (state: LocalState): boolean => state.kind === RCU_READ_LOCK || state.kind === RCU_READ_UNLOCK;

@@ -1,0 +1,273 @@
+/**
+ * `exploreThreads`: every schedule of a thread program, up to equivalence, and what came of them.
+ *
+ * Two ways: `traces` runs each Mazurkiewicz trace once (`dpor.ts`), `states` visits each state once (`cached.ts`). Both
+ * find the same end states and the same findings; `states` is far quicker where schedules meet again in the same state,
+ * `traces` counts executions and needs no table.
+ */
+import { normalTitle } from "../../finding.ts";
+import { CachedSearch } from "./cached.ts";
+import { ALL_REDUCTIONS, Dpor, type Reductions } from "./dpor.ts";
+import { ACTORS_MAX, BUFFER, Execution, type ThreadFinding, TooManyThreads } from "./execution.ts";
+import { Places, PlacesMerged } from "./places.ts";
+import { ThreadWorld } from "./threadWorld.ts";
+import type { ThreadProgram } from "./world.ts";
+
+/** `sc`: a store is seen by all at once. `tso`: it waits in a buffer of its thread first, as on x86. */
+export type MemoryModel = "sc" | "tso";
+
+export interface ExploreOptions {
+  /** Default `sc`. */
+  readonly memory?: MemoryModel;
+  /** Default `traces`; `states` if there is a bound on preemptions. */
+  readonly search?: "traces" | "states";
+  /** Reductions to switch off; all are on by default. `persistentSets` is the one of `states`. */
+  readonly reductions?: Partial<Reductions> & { readonly persistentSets?: boolean };
+  /** Steps of one execution before it is cut off; a cut makes the exploration incomplete. Default 10 000. */
+  readonly stepsMax?: number;
+  /** Only schedules with at most so many changes away from a thread that could go on. Default: any number. */
+  readonly preemptionsMax?: number;
+  /** Ends the exploration, incomplete, after so many executions or states. Default: never. */
+  readonly executionsMax?: number;
+  readonly statesMax?: number;
+  /** Ends it at the first finding. Default false. */
+  readonly stopAtFinding?: boolean;
+  /** Called now and then with what has been done so far; false ends the exploration. */
+  readonly onProgress?: (soFar: {
+    readonly executions: number;
+    readonly states: number;
+    readonly steps: number;
+  }) => boolean;
+}
+
+/** A schedule: who takes each step, and what it chooses where there is a choice. */
+export interface Witness {
+  /** Index of a thread, in order of declaration; from 16 on the store buffer of thread `actor - 16`. */
+  readonly actors: readonly number[];
+  readonly choices: readonly number[];
+  /** Changes away from a thread that could go on. */
+  readonly preemptions: number;
+}
+
+/** A distinct end state. */
+export interface Outcome {
+  /** What each thread returned, by name; `-` if it never ended. */
+  readonly returned: Readonly<Record<string, string>>;
+  /** The final value of each variable, by name. */
+  readonly variables: Readonly<Record<string, number>>;
+  /** Executions (or, under `states`, end states) that came to it. */
+  count: number;
+  /** The shortest schedule that was seen to lead to it: fewest steps, then fewest preemptions. */
+  witness: Witness;
+}
+
+/** A distinct finding. */
+export interface ExploredFinding extends ThreadFinding {
+  count: number;
+  witness: Witness;
+}
+
+export interface Exploration {
+  readonly program: string;
+  readonly memory: MemoryModel;
+  /** `violated`: there is a finding; `held`: complete, and none; `none-found`: incomplete, and none. */
+  readonly verdict: "violated" | "held" | "none-found";
+  /** Every schedule within `bounds` was covered. */
+  readonly complete: boolean;
+  readonly bounds: { readonly stepsMax: number; readonly preemptionsMax: number | null };
+  /** Executions run to their end: under `traces` the number of Mazurkiewicz traces, if complete. */
+  readonly executions: number;
+  /** Distinct states; 0 under `traces`, where none are told apart. */
+  readonly states: number;
+  readonly steps: number;
+  /** Executions that were begun in vain; none, with all reductions on. */
+  readonly sleepBlocked: number;
+  /** Executions cut off at the bound on steps. */
+  readonly cutOff: number;
+  readonly outcomes: readonly Outcome[];
+  readonly findings: readonly ExploredFinding[];
+}
+
+const STEPS_MAX = 10_000;
+/** Executions between two calls of onProgress. */
+const PROGRESS_EVERY = 1024;
+
+/**
+ * Explores every schedule of `program`.
+ *
+ * @throws Error if the program has more than 31 threads (15 under `tso`), or uses an op that only the machine has.
+ */
+export function exploreThreads(program: ThreadProgram, options: ExploreOptions = {}): Exploration {
+  const coarse = new Set<number>();
+  const tso = options.memory === "tso";
+  for (let width = 0; ; ) {
+    try {
+      return new Explorer(program, options, coarse, width).run();
+    } catch (error) {
+      // What was learned of the program on the way makes the next try go further.
+      if (error instanceof PlacesMerged) continue;
+      const most = tso ? BUFFER - 1 : ACTORS_MAX;
+      if (error instanceof TooManyThreads && width < most) {
+        width = Math.min(most, Math.max(Number(error.message) + 4, width + 1));
+        continue;
+      }
+      if (error instanceof TooManyThreads) throw new Error(`${program.name} has more than ${most} threads`);
+      throw error;
+    }
+  }
+}
+
+/** What an exploration has gathered so far. */
+class Explorer {
+  private readonly world: ThreadWorld;
+  private readonly execution: Execution;
+  private readonly outcomes = new Map<string, Outcome>();
+  private readonly findings = new Map<string, ExploredFinding>();
+  private ended = false;
+  private visits = 0;
+
+  constructor(
+    private readonly program: ThreadProgram,
+    private readonly options: ExploreOptions,
+    coarse: Set<number>,
+    width: number,
+  ) {
+    const places = new Places(coarse);
+    this.world = new ThreadWorld(program, places);
+    const tso = options.memory === "tso";
+    this.execution = new Execution(this.world, places, tso, Math.max(width, this.world.threads.length));
+  }
+
+  run(): Exploration {
+    const { options } = this;
+    const stepsMax = options.stepsMax ?? STEPS_MAX;
+    const preemptionsMax = options.preemptionsMax ?? Number.POSITIVE_INFINITY;
+    const bounded = Number.isFinite(preemptionsMax);
+    const search = options.search ?? (bounded ? "states" : "traces");
+    if (bounded && search === "traces") throw new Error("a bound on preemptions needs the search over states");
+    return search === "traces" ? this.traces(stepsMax) : this.states(stepsMax, preemptionsMax);
+  }
+
+  private traces(stepsMax: number): Exploration {
+    const wanted = { ...ALL_REDUCTIONS, ...this.options.reductions };
+    // Wakeup trees are pruned by what is asleep.
+    const reductions = { ...wanted, wakeupTrees: wanted.wakeupTrees && wanted.sleepSets && wanted.sourceSets };
+    const executionsMax = this.options.executionsMax ?? Number.POSITIVE_INFINITY;
+    const visit = (execution: Execution, cut: boolean): boolean => {
+      this.note(execution, cut);
+      if (dpor.counts.executions >= executionsMax) this.ended = true;
+      return this.goOn(dpor.counts.executions, 0, dpor.counts.steps);
+    };
+    const dpor = new Dpor(this.execution, reductions, stepsMax, visit);
+    const all = dpor.run();
+    const { executions, steps, sleepBlocked, cutOff } = dpor.counts;
+    return this.result(all && cutOff === 0, stepsMax, null, { executions, states: 0, steps, sleepBlocked, cutOff });
+  }
+
+  private states(stepsMax: number, preemptionsMax: number): Exploration {
+    const bounded = Number.isFinite(preemptionsMax);
+    const persistent = !bounded && this.options.reductions?.persistentSets !== false;
+    const statesMax = this.options.statesMax ?? Number.POSITIVE_INFINITY;
+    const visit = (execution: Execution, cut: boolean): boolean => {
+      this.note(execution, cut);
+      return this.goOn(search.counts.ends, search.counts.states, search.counts.steps);
+    };
+    const again = (): void => {
+      this.outcomes.clear();
+      this.findings.clear();
+    };
+    const bounds = { stepsMax, preemptionsMax, statesMax };
+    const search = new CachedSearch(this.execution, bounds, persistent, visit, again);
+    const all = search.run();
+    const { states, ends, steps, cutOff, exhausted } = search.counts;
+    const counts = { executions: ends, states, steps, sleepBlocked: 0, cutOff };
+    return this.result(all && cutOff === 0 && !exhausted, stepsMax, bounded ? preemptionsMax : null, counts);
+  }
+
+  private goOn(executions: number, states: number, steps: number): boolean {
+    const { onProgress } = this.options;
+    if (onProgress !== undefined && ++this.visits % PROGRESS_EVERY === 0) {
+      if (!onProgress({ executions, states, steps })) this.ended = true;
+    }
+    return !this.ended;
+  }
+
+  /** Notes what an execution came to. */
+  private note(execution: Execution, cut: boolean): void {
+    const found = cut ? execution.findings : [...execution.findings, ...execution.endFindings()];
+    for (const finding of found) this.noteFinding(execution, finding);
+    if (!cut) this.noteOutcome(execution);
+  }
+
+  private noteFinding(execution: Execution, finding: ThreadFinding): void {
+    const key = `${finding.kind}:${finding.function}:${finding.thread}:${normalTitle(finding.title)}`;
+    const known = this.findings.get(key);
+    const steps = Math.min(finding.step + 1, execution.depth);
+    if (known === undefined) this.findings.set(key, { ...finding, count: 1, witness: witnessOf(execution, steps) });
+    else {
+      known.count++;
+      if (steps < known.witness.actors.length) known.witness = witnessOf(execution, steps);
+    }
+    if (this.options.stopAtFinding === true) this.ended = true;
+  }
+
+  private noteOutcome(execution: Execution): void {
+    const { world } = this;
+    let key = "";
+    for (const state of execution.positions) key += state === undefined ? "-," : `${String(state.returned)},`;
+    for (const { ptr, field } of world.variables) key += `${world.peek(ptr, field)},`;
+    const known = this.outcomes.get(key);
+    if (known === undefined) this.outcomes.set(key, this.makeOutcome(execution));
+    else {
+      known.count++;
+      if (execution.depth < known.witness.actors.length) known.witness = witnessOf(execution, execution.depth);
+    }
+  }
+
+  private makeOutcome(execution: Execution): Outcome {
+    const { world } = this;
+    const returned: Record<string, string> = {};
+    for (const { index, comm } of execution.automata.threads) {
+      const over = (execution.live & (1 << index)) === 0;
+      returned[comm] = over ? String(execution.positions[index]?.returned ?? "-") : "-";
+    }
+    const variables: Record<string, number> = {};
+    for (const { name, ptr, field } of world.variables) variables[name] = world.peek(ptr, field);
+    return { returned, variables, count: 1, witness: witnessOf(execution, execution.depth) };
+  }
+
+  private result(
+    complete: boolean,
+    stepsMax: number,
+    preemptionsMax: number | null,
+    counts: Pick<Exploration, "executions" | "states" | "steps" | "sleepBlocked" | "cutOff">,
+  ): Exploration {
+    const findings = [...this.findings.values()];
+    return {
+      program: this.program.name,
+      memory: this.options.memory ?? "sc",
+      verdict: findings.length > 0 ? "violated" : complete ? "held" : "none-found",
+      complete,
+      bounds: { stepsMax, preemptionsMax },
+      ...counts,
+      outcomes: [...this.outcomes.values()],
+      findings,
+    };
+  }
+}
+
+/** The first `steps` steps of an execution as a schedule. */
+function witnessOf(execution: Execution, steps: number): Witness {
+  const actors = execution.actorOf.slice(0, steps);
+  const choices = execution.choiceOf.slice(0, steps);
+  return { actors, choices, preemptions: changes(actors) };
+}
+
+/** Changes of thread after which the thread left still takes a step; one that only ends where it is left is not counted. */
+function changes(actors: readonly number[]): number {
+  let count = 0;
+  for (let i = 1; i < actors.length; i++) {
+    if (actors[i] !== actors[i - 1] && actors.indexOf(actors[i - 1] as number, i) >= 0) count++;
+  }
+  return count;
+}
