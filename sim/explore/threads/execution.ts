@@ -180,7 +180,8 @@ export class Execution {
 
   /** The store at the head of a buffer. */
   headOf(thread: number): LocalState {
-    return (this.buffers[thread]?.[0] as Buffered).state;
+    const [head] = this.buffers[thread] as Buffered[];
+    return (head as Buffered).state;
   }
 
   /** Whether a store on its way in a buffer touches what an op touches. */
