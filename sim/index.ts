@@ -8,7 +8,6 @@ export {
   type ExploredFinding,
   type ExploreOptions,
   exploreThreads,
-  type MemoryModel,
   type Outcome,
   type Witness,
 } from "./explore/threads/explore.ts";

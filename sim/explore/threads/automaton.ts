@@ -109,6 +109,10 @@ export class LocalState {
   object = NO_PLACE;
   /** It may have to wait. */
   waits = false;
+  /** A plain store: under `tso` nobody notices before it is flushed. */
+  get isPlainStore(): boolean {
+    return this.kind === STORE || (this.kind === UPDATE && this.phase === 1) || this.manner === RELEASE;
+  }
   /** Part of an op that takes two steps: 0 or 1. */
   phase = 0;
   /** What the first step of the op found. */

@@ -101,6 +101,8 @@ export class CachedSearch {
     private readonly persistentSets: boolean,
     /** Called at each end state, and at each cut; false ends the search. */
     private readonly visit: (execution: Execution, cut: boolean) => boolean,
+    /** Called after a step in an execution that has findings. */
+    private readonly found: (execution: Execution) => void,
     /** Called before the search is repeated because it had not yet learned enough. */
     private readonly again: () => void,
   ) {
@@ -123,7 +125,6 @@ export class CachedSearch {
     const { execution, counts, bounds } = this;
     const bounded = Number.isFinite(bounds.preemptionsMax);
     this.left[0] = bounded ? bounds.preemptionsMax : UNBOUNDED;
-    if (this.futures !== null) for (const state of execution.positions) this.futures.know(state);
     if (!this.arrive(0)) return false;
     for (;;) {
       const d = execution.depth;
@@ -140,6 +141,8 @@ export class CachedSearch {
       execution.step(actor, this.choice[d] as number);
       counts.steps++;
       if (this.persistentSets) this.learn(actor);
+      // The state may be a known one; what is wrong with the step is not.
+      if (execution.findings.length > 0) this.found(execution);
       if (!this.arrive(d + 1)) return false;
       if (counts.states >= bounds.statesMax) {
         counts.exhausted = true;

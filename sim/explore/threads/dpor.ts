@@ -35,13 +35,13 @@ export interface Reductions {
 export const ALL_REDUCTIONS: Reductions = { sourceSets: true, sleepSets: true, wakeupTrees: true };
 export const NO_REDUCTIONS: Reductions = { sourceSets: false, sleepSets: false, wakeupTrees: false };
 
-/** A step planted at a node, and what is to follow it. */
+/** A step planted at a node, and what is to follow it. A step that chooses is planted with each of its values. */
 export class Branch {
   children: Branch[] = [];
   /** It is being explored. */
   busy = false;
-  /** Values of a CHOOSE that have been taken. */
-  tried = 0;
+  /** Planted only because another value of the same step was: no sequence leads to it yet. */
+  beside = false;
   constructor(
     readonly actor: number,
     readonly choice: number,
@@ -155,7 +155,7 @@ export class Dpor {
     if (this.reductions.sleepSets) able &= ~(this.sleep[d] as number);
     for (; able !== 0; able &= able - 1) {
       const actor = 31 - Math.clz32(able & -able);
-      branches.push(new Branch(actor, 0, execution.pending(actor)));
+      this.plantStep(branches, new Branch(actor, 0, execution.pending(actor)));
       if (this.reductions.sourceSets) break;
     }
   }
@@ -170,14 +170,12 @@ export class Dpor {
     const { execution } = this;
     branch.busy = true;
     this.chosen[d] = branch;
-    const choices = branch.state.kind === CHOOSE ? branch.state.value : 1;
-    const choice = choices === 1 ? 0 : (branch.choice + branch.tried) % choices;
     this.sleep[d + 1] = this.reductions.sleepSets ? this.stillAsleep(d, branch) : 0;
-    execution.step(branch.actor, choice);
+    execution.step(branch.actor, branch.choice);
     this.counts.steps++;
     this.enter(d);
     this.done[d + 1] = 0;
-    this.branches[d + 1] = branch.tried === 0 ? branch.children : [];
+    this.branches[d + 1] = branch.children;
     branch.children = [];
   }
 
@@ -210,10 +208,10 @@ export class Dpor {
       this.leave(d);
       execution.undo();
       const branch = this.chosen[d] as Branch;
-      branch.tried++;
-      if (branch.state.kind === CHOOSE && branch.tried < branch.state.value) return true;
       const branches = this.branches[d] as Branch[];
       branches.splice(branches.indexOf(branch), 1);
+      // A step that chooses is done with its last value.
+      if (branch.state.kind === CHOOSE && branches.some(({ actor }) => actor === branch.actor)) return true;
       this.done[d] = (this.done[d] as number) | bit(branch.actor);
       if (this.reductions.sleepSets) this.sleep[d] = (this.sleep[d] as number) | bit(branch.actor);
       if (branches.length > 0) return true;
@@ -298,7 +296,7 @@ export class Dpor {
   /** Looks at the places a step touches: what it races with, what it comes after; and enters it there. */
   private meet(d: number, actor: number, state: LocalState): void {
     const { execution } = this;
-    switch (this.mannerOf(actor, state, d)) {
+    switch (this.mannerOf(actor, state)) {
       case ACCESS:
         if (state.object >= 0) this.meetRead(d, actor, state.object);
         if (state.write) this.meetWrite(d, actor, state.place);
@@ -397,7 +395,7 @@ export class Dpor {
       }
     }
     const state = execution.stateOf[d] as LocalState;
-    if (this.mannerOf(execution.actorOf[d] as number, state, d) === ACQUIRE) this.joinReleases(d, state);
+    if (this.mannerOf(execution.actorOf[d] as number, state) === ACQUIRE) this.joinReleases(d, state);
     for (const e of candidates) this.join(d, e);
   }
 
@@ -429,18 +427,17 @@ export class Dpor {
 
   // --- Dependence ---------------------------------------------------------------------------------------------------
 
-  /** What a step is to others: under `tso` a store is silent until it is flushed, and so is a load of one's own. */
-  private mannerOf(actor: number, state: LocalState, d: number): number {
-    const { execution } = this;
-    if (!execution.tso || actor >= BUFFER) return state.manner;
-    if (d >= 0 && execution.forwarded[d] === true) return SILENT;
-    if (state.manner === RELEASE) return SILENT;
-    return state.manner === ACCESS && state.write && !state.waits ? SILENT : state.manner;
+  /**
+   * What a step is to others: under `tso` a store is silent until it is flushed. A load that its own store buffer
+   * serves counts as a load of memory all the same: after the flush it would be one.
+   */
+  private mannerOf(actor: number, state: LocalState): number {
+    return this.execution.tso && actor < BUFFER && state.isPlainStore ? SILENT : state.manner;
   }
 
   private dependent(a: number, one: LocalState, b: number, other: LocalState): boolean {
-    const left = this.mannerOf(a, one, -1);
-    const right = this.mannerOf(b, other, -1);
+    const left = this.mannerOf(a, one);
+    const right = this.mannerOf(b, other);
     if (left === SILENT || right === SILENT) return false;
     if (left === GRACE_PERIOD) return isReader(other);
     if (right === GRACE_PERIOD) return isReader(one);
@@ -609,14 +606,13 @@ export class Dpor {
           const index = first[actor] as number;
           if (!this.isInitial(index, i, actors)) continue;
           const k = sequence[index] as number;
-          const choice = k < execution.depth ? execution.choiceOf[k] : 0;
-          // All values of a choice will be taken, whichever is first.
-          if (branch.state.kind === CHOOSE && branch.choice !== choice) return;
+          if (branch.state.kind === CHOOSE && branch.choice !== execution.choiceOf[k]) continue;
           gone[index] = true;
           left--;
           actors = this.advance(actor, index, actors);
         } else if (!(this.reductions.wakeupTrees && this.independentOfAll(actor, branch.state))) continue;
-        if (branch.children.length === 0 || left === 0) return;
+        if (left === 0 || (branch.children.length === 0 && !branch.beside)) return;
+        branch.beside = false;
         branches = branch.children;
         top = false;
         continue descend;
@@ -626,9 +622,22 @@ export class Dpor {
     for (let j = 0; j < sequence.length; j++) {
       if (gone[j] === true) continue;
       const planted = this.branchOf(sequence[j] as number);
-      branches.push(planted);
+      this.plantStep(branches, planted);
       if (!this.reductions.wakeupTrees) return;
       branches = planted.children;
+    }
+  }
+
+  /** Plants a step, and next to it the other values of one that chooses. */
+  private plantStep(branches: Branch[], planted: Branch): void {
+    branches.push(planted);
+    const { actor, choice, state } = planted;
+    if (state.kind !== CHOOSE) return;
+    for (let other = 0; other < state.value; other++) {
+      if (other === choice) continue;
+      const sibling = new Branch(actor, other, state);
+      sibling.beside = true;
+      branches.push(sibling);
     }
   }
 

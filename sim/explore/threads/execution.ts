@@ -83,7 +83,9 @@ export class Execution {
   readonly automata: Automata;
   /** Where each thread is. */
   readonly positions: LocalState[] = [];
-  /** Threads that are there and not over; asleep; waiting for a grace period; at an op that may have to wait. */
+  /** Threads that have been started. */
+  begun = 0;
+  /** Of these the ones that are not over; asleep; waiting for a grace period; at an op that may have to wait. */
   live = 0;
   asleep = 0;
   graceWait = 0;
@@ -98,8 +100,6 @@ export class Execution {
   readonly choiceOf: number[] = [];
   /** Steps, besides those of the thread itself, that had to come before each step; null for none. */
   readonly joinsOf: (readonly number[] | null)[] = [];
-  /** Whether a load took its value from its own store buffer. */
-  readonly forwarded: boolean[] = [];
   readonly findings: ThreadFinding[] = [];
 
   /** Two words over memory and all that is not a local state; see {@link stateHash}. */
@@ -141,6 +141,7 @@ export class Execution {
     if (thread >= (this.tso ? Math.min(BUFFER, this.width) : this.width)) throw new TooManyThreads(String(thread));
     const root = this.automata.threads[thread]?.root as LocalState;
     this.positions[thread] = root;
+    this.begun |= 1 << thread;
     this.rcuDepth[thread] = 0;
     this.grace[thread] = 0;
     this.joins[thread] = null;
@@ -216,7 +217,6 @@ export class Execution {
     this.findingsAt[d] = this.findings.length;
     this.actorOf[d] = actor;
     this.choiceOf[d] = choice;
-    this.forwarded[d] = false;
     this.rare = null;
     if (this.tso && actor >= BUFFER) this.flush(actor - BUFFER, d);
     else this.thread(actor, choice, d);
@@ -279,7 +279,7 @@ export class Execution {
       case LOAD:
       case RCU_DEREFERENCE:
         if (!this.accessible(actor, state)) return false;
-        this.result = this.fieldOf(state, this.view(actor, state, d));
+        this.result = this.fieldOf(state, this.view(actor, state));
         return true;
       case STORE:
         if (!this.accessible(actor, state)) return false;
@@ -288,7 +288,7 @@ export class Execution {
       case UPDATE: {
         if (!this.accessible(actor, state)) return false;
         if (state.phase === 0) {
-          this.result = this.view(actor, state, d);
+          this.result = this.view(actor, state);
           return true;
         }
         const { size, code, shift, mask } = state;
@@ -384,13 +384,12 @@ export class Execution {
   }
 
   /** What the thread sees of a place: its own store that is still on its way, or memory. */
-  private view(actor: number, state: LocalState, d: number): number {
+  private view(actor: number, state: LocalState): number {
     if (this.tso) {
       const buffer = this.buffers[actor] as Buffered[];
       for (let i = buffer.length - 1; i >= 0; i--) {
         const entry = buffer[i] as Buffered;
         if (entry.state.place !== state.place) continue;
-        this.forwarded[d] = true;
         return entry.raw;
       }
     }
@@ -518,6 +517,7 @@ export class Execution {
     this.begin(child);
     this.joins[child] = [d];
     this.rare = () => {
+      this.begun &= ~(1 << child);
       this.live &= ~(1 << child);
     };
   }
@@ -641,8 +641,8 @@ export class Execution {
     let low = this.worldLow;
     let high = this.worldHigh;
     for (let t = 0; t < this.positions.length; t++) {
-      const state = this.positions[t];
-      if (state === undefined) continue;
+      if ((this.begun & (1 << t)) === 0) continue;
+      const state = this.positions[t] as LocalState;
       const there = this.live & (1 << t) ? 1 : state.manner === OVER ? 2 : 3;
       const flags = there | (((this.asleep >> t) & 1) << 2);
       low ^= scramble(state.hashLow, flags + (this.grace[t] as number) * 8, t + 1);

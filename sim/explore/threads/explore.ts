@@ -6,15 +6,13 @@
  * `traces` counts executions and needs no table.
  */
 import { normalTitle } from "../../finding.ts";
+import type { MemoryModel } from "../../storeBuffer.ts";
 import { CachedSearch } from "./cached.ts";
 import { ALL_REDUCTIONS, Dpor, type Reductions } from "./dpor.ts";
 import { ACTORS_MAX, BUFFER, Execution, type ThreadFinding, TooManyThreads } from "./execution.ts";
 import { Places, PlacesMerged } from "./places.ts";
 import { ThreadWorld } from "./threadWorld.ts";
 import type { ThreadProgram } from "./world.ts";
-
-/** `sc`: a store is seen by all at once. `tso`: it waits in a buffer of its thread first, as on x86. */
-export type MemoryModel = "sc" | "tso";
 
 export interface ExploreOptions {
   /** Default `sc`. */
@@ -169,7 +167,8 @@ class Explorer {
     const persistent = !bounded && this.options.reductions?.persistentSets !== false;
     const statesMax = this.options.statesMax ?? Number.POSITIVE_INFINITY;
     const visit = (execution: Execution, cut: boolean): boolean => {
-      this.note(execution, cut);
+      if (!cut) for (const finding of execution.endFindings()) this.noteFinding(execution, finding);
+      if (!cut) this.noteOutcome(execution);
       return this.goOn(search.counts.ends, search.counts.states, search.counts.steps);
     };
     const again = (): void => {
@@ -177,7 +176,11 @@ class Explorer {
       this.findings.clear();
     };
     const bounds = { stepsMax, preemptionsMax, statesMax };
-    const search = new CachedSearch(this.execution, bounds, persistent, visit, again);
+    const found = (execution: Execution): void => {
+      const last = execution.findings.at(-1) as ThreadFinding;
+      if (last.step === execution.depth - 1) this.noteFinding(execution, last);
+    };
+    const search = new CachedSearch(this.execution, bounds, persistent, visit, found, again);
     const all = search.run();
     const { states, ends, steps, cutOff, exhausted } = search.counts;
     const counts = { executions: ends, states, steps, sleepBlocked: 0, cutOff };
@@ -214,7 +217,7 @@ class Explorer {
   private noteOutcome(execution: Execution): void {
     const { world } = this;
     let key = "";
-    for (const state of execution.positions) key += state === undefined ? "-," : `${String(state.returned)},`;
+    for (const { index } of execution.automata.threads) key += `${this.returnedBy(execution, index)},`;
     for (const { ptr, field } of world.variables) key += `${world.peek(ptr, field)},`;
     const known = this.outcomes.get(key);
     if (known === undefined) this.outcomes.set(key, this.makeOutcome(execution));
@@ -227,13 +230,16 @@ class Explorer {
   private makeOutcome(execution: Execution): Outcome {
     const { world } = this;
     const returned: Record<string, string> = {};
-    for (const { index, comm } of execution.automata.threads) {
-      const over = (execution.live & (1 << index)) === 0;
-      returned[comm] = over ? String(execution.positions[index]?.returned ?? "-") : "-";
-    }
+    for (const { index, comm } of execution.automata.threads) returned[comm] = this.returnedBy(execution, index);
     const variables: Record<string, number> = {};
     for (const { name, ptr, field } of world.variables) variables[name] = world.peek(ptr, field);
     return { returned, variables, count: 1, witness: witnessOf(execution, execution.depth) };
+  }
+
+  /** What a thread returned; `-` if it did not. */
+  private returnedBy(execution: Execution, thread: number): string {
+    const over = (execution.begun & ~execution.live & (1 << thread)) !== 0;
+    return over ? String(execution.positions[thread]?.returned) : "-";
   }
 
   private result(
