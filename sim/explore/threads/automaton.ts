@@ -60,6 +60,8 @@ import { hashText } from "../../symbols.ts";
 import { NO_PLACE, type Places } from "./places.ts";
 import type { ThreadWorld } from "./threadWorld.ts";
 
+type Frame = Iterator<Request, unknown, unknown>;
+
 /** A thread whose code is being learned. */
 export interface Thread {
   readonly index: number;
@@ -68,7 +70,7 @@ export interface Thread {
   readonly daemon: boolean;
   /** Function that it starts in, and a fresh generator of it. */
   readonly functionId: number;
-  readonly body: () => Generator<Request, unknown, unknown>;
+  readonly body: () => Frame;
   readonly context: Context;
   /** Where it begins. */
   readonly root: LocalState;
@@ -165,8 +167,6 @@ export class LocalState {
     this.more.set(result, next);
   }
 }
-
-type Frame = Generator<Request, unknown, unknown>;
 
 /** A generator stack that has been run up to some local state. */
 interface Runner {
@@ -508,7 +508,7 @@ export class Automata {
   private callbackFor(made: LocalState): number {
     const callee = functionById(made.value);
     const head = made.ptr + (this.world.layout.offset[made.field] as number);
-    const body = callee.body as (head: Ptr) => Generator<Request, unknown, unknown>;
+    const body = callee.body as (head: Ptr) => Frame;
     return this.childOf(made, () => this.add("rcu", this.world.plainTask(), false, callee.id, () => body(head)).index);
   }
 

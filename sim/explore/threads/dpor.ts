@@ -32,8 +32,8 @@ export interface Reductions {
   readonly wakeupTrees: boolean;
 }
 
+/** All of them: optimal. */
 export const ALL_REDUCTIONS: Reductions = { sourceSets: true, sleepSets: true, wakeupTrees: true };
-export const NO_REDUCTIONS: Reductions = { sourceSets: false, sleepSets: false, wakeupTrees: false };
 
 /** A step planted at a node, and what is to follow it. A step that chooses is planted with each of its values. */
 export class Branch {
