@@ -4,6 +4,7 @@
  * Nothing here is a step of a run. What a running kernel would have done long ago is simply written into memory.
  */
 import {
+  forget,
   type KernelFunction,
   kernel,
   list_head,
@@ -63,6 +64,7 @@ function signal_pending_state(machine: Machine, task: Ptr, state: number): boole
 
 /** `/sbin/init`: adopts and reaps. Goes back to user mode for good when it has no children left. */
 const init = kernel(function* kernel_init() {
+  do yield* forget("again");
   while ((yield* do_wait()) !== -ECHILD);
 });
 
@@ -96,7 +98,7 @@ export class BootedKernel {
       child_reaper: this.init,
       nextPid: 5400,
       objectOf: (address) => m.objectOf(address),
-      task_curr: (task) => m.cpus.some((cpu) => cpu.current?.task === task),
+      task_curr: (task) => m.isCurrent(task),
       threadInfo: (task) => m.threadInfo(task),
       ptracers: false,
       trapFlag: (task) => (m.peek(m.threadInfo(task), thread_info.fields.flags) & TIF_SINGLESTEP) !== 0,

@@ -9,7 +9,7 @@
 
 import type { BootedKernel } from "../model/boot.ts";
 import type { Ptr } from "../sim/index.ts";
-import { execLoop, killall, populateMergedCache, spinner } from "./programs/target.ts";
+import { execLoop, killall, populateLastObject, populateMergedCache, spinner } from "./programs/target.ts";
 import { stopDetach, tracerMain, tracerMemory } from "./programs/tracer.ts";
 import type { Parameters, Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
@@ -31,6 +31,24 @@ function populate(kernel: BootedKernel, parameters: Parameters, targets: number,
   // With slub_debug no cache is merged.
   if (parameters.config.SLUB_DEBUG !== true) populateMergedCache(kernel);
 }
+
+function populateSmall(kernel: BootedKernel, parameters: Parameters): void {
+  const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, execLoop, 1);
+  for (const pid of [5377, 5382]) {
+    const { ops, data } = tracerMemory(kernel.machine);
+    kernel.process({ comm: "expl_ptratt", pid }, tracerMain, [kernel.getPid(task)], ops, data, 1, stopDetach);
+  }
+  const { SLUB_DEBUG, DEBUG_PAGEALLOC } = parameters.config;
+  if (SLUB_DEBUG !== true && DEBUG_PAGEALLOC === true) populateLastObject(kernel);
+}
+
+export const attachDetachExecSmall: Scenario = {
+  name: "attach-detach-exec-small",
+  title: "The same with two tracers, one round each, and one exec",
+  source: "as attach-detach-exec, as small as shows its crashes",
+  known: [],
+  program: (parameters) => world("attach-detach-exec-small", parameters, populateSmall),
+};
 
 export const attachDetachExec: Scenario = {
   name: "attach-detach-exec",

@@ -8,8 +8,10 @@ export class Context {
   /** Call stack, innermost last; slots above {@link depth} are stale. */
   readonly frames: Frame[] = [];
   /** Id of the kernel function of each frame. */
-  readonly functions: number[] = [];
+  functions: number[] = [];
   depth = -1;
+  /** Where its kernel code is, for a machine that has learned it; see explore/machine/kernelCode.ts. */
+  place = -1;
 
   // The op asked for, copied from the request registers.
   kind = 0;

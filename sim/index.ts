@@ -4,6 +4,11 @@
  * Reading order: `op.ts` (what a step is), `machine.ts`, `run.ts`; then `docs/refcounted-object.ts` for a program.
  */
 export {
+  exploreMachine,
+  type MachineExploration,
+  type MachineExploreOptions,
+} from "./explore/machine/explore.ts";
+export {
   type Exploration,
   type ExploredFinding,
   type ExploreOptions,

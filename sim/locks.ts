@@ -53,7 +53,7 @@ export function beginLock(m: Machine, cpu: Cpu, context: Context): boolean {
     const at = lock - ARENA;
     m.drain(cpu);
     const ticket = m.memory.bytes[at + 1] as number;
-    m.memory.bytes[at + 1] = (ticket + 1) & TICKET_MASK;
+    m.memory.store(at + 1, 1, PLAIN, (ticket + 1) & TICKET_MASK);
     context.scratch = ticket;
     if (m.memory.bytes[at] === ticket) return acquired(m, context, lock);
     context.phase = WAITING;
@@ -102,8 +102,9 @@ function free(m: Machine, cpu: Cpu, context: Context, lock: Ptr): boolean {
 function take(m: Machine, cpu: Cpu, context: Context, lock: Ptr): boolean {
   const at = lock - ARENA;
   m.drain(cpu);
-  if (context.kind === SPIN_LOCK) m.memory.bytes[at + 1] = ((m.memory.bytes[at + 1] as number) + 1) & TICKET_MASK;
-  else {
+  if (context.kind === SPIN_LOCK) {
+    m.memory.store(at + 1, 1, PLAIN, ((m.memory.bytes[at + 1] as number) + 1) & TICKET_MASK);
+  } else {
     const word = m.memory.load(at, 4, SIGNED);
     m.memory.store(at, 4, SIGNED, context.kind === READ_LOCK ? word - 1 : word - RW_LOCK_BIAS);
   }

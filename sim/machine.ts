@@ -56,6 +56,7 @@ import {
   COMPARE_EXCHANGE,
   COND_RESCHED,
   END,
+  FORGET,
   FREE,
   functionById,
   functionByName,
@@ -296,17 +297,17 @@ export class Machine implements SlabHost {
   private readonly shift: Int32Array;
   private readonly mask: Int32Array;
 
-  private readonly stateField: number;
-  private readonly contextOf = new Map<Ptr, Context>();
-  private rcuSequence = 0;
-  private rcuPending = 0;
-  private timersArmed = 0;
-  private queueStamp = 0;
+  protected readonly stateField: number;
+  protected readonly contextOf = new Map<Ptr, Context>();
+  protected rcuSequence = 0;
+  protected rcuPending = 0;
+  protected timersArmed = 0;
+  protected queueStamp = 0;
   /** {@link events} has to be collected anew. */
-  private stale = true;
+  protected stale = true;
   /** A context waits for memory to change, so any store may change the events. */
   private someoneWaits = false;
-  private booting = true;
+  protected booting = true;
   /** Who allocates before the first step. */
   readonly bootContext = new Context(-1, "swapper", 0, 0, 0, 0, false, false);
   private staticNext: Ptr;
@@ -411,7 +412,7 @@ export class Machine implements SlabHost {
     this.bootContext.cpu = cpu;
     const object = this.slab.alloc(cache);
     if (cache.options.typeStable === undefined) {
-      this.memory.bytes.fill(0, object - ARENA, object - ARENA + cache.size);
+      this.memory.fill(object - ARENA, cache.size, 0);
     }
     return object;
   }
@@ -452,15 +453,25 @@ export class Machine implements SlabHost {
     this.contexts.push(context);
     this.contextOf.set(address, context);
     context.cpu = index % this.cpus.length;
-    this.start(context, functionId, body());
+    this.start(context, functionId, body, 0);
     if (!((options.sleeping ?? false) || context.finished)) this.enqueue(context);
     this.stale = true;
     return context;
   }
 
-  private start(context: Context, functionId: number, generator: Generator<Request, unknown, unknown>): void {
+  /**
+   * Starts the kernel code of a context, up to its first op.
+   *
+   * @param argument - What tells this start from others of the same function: the `rcu_head` of a callback, 0 for a task.
+   */
+  protected start(
+    context: Context,
+    functionId: number,
+    body: () => Generator<Request, unknown, unknown>,
+    _argument: Ptr,
+  ): void {
     context.depth = 0;
-    context.frames[0] = generator;
+    context.frames[0] = body();
     context.functions[0] = functionId;
     const before = running.context;
     this.resume(context, undefined);
@@ -470,6 +481,11 @@ export class Machine implements SlabHost {
   /** The context of a task struct; undefined once the machine no longer knows it. */
   taskContext(task: Ptr): Context | undefined {
     return this.contextOf.get(task);
+  }
+
+  /** Whether a task has a CPU just now: the kernel's `task_curr`. */
+  isCurrent(task: Ptr): boolean {
+    return this.cpus.some((cpu) => cpu.current?.task === task);
   }
 
   /** Where the kernel finds a task's `thread_info`. */
@@ -738,6 +754,10 @@ export class Machine implements SlabHost {
         value = 0;
         continue;
       }
+      if (kind === FORGET) {
+        value = 0;
+        continue;
+      }
       context.kind = kind;
       context.ptr = request.ptr;
       context.field = request.field;
@@ -753,7 +773,7 @@ export class Machine implements SlabHost {
   }
 
   /** Kernel code of this machine runs from here on. */
-  private takeRegisters(): void {
+  protected takeRegisters(): void {
     running.offset = this.offset;
     running.config = this.config;
     running.globals = this.globals;
@@ -773,7 +793,7 @@ export class Machine implements SlabHost {
     }
   }
 
-  private finish(context: Context): void {
+  protected finish(context: Context): void {
     this.stale = true;
     context.finished = true;
     context.kind = 0;
@@ -1070,7 +1090,7 @@ export class Machine implements SlabHost {
 
   // --- Scheduling -------------------------------------------------------------------------------------------------
 
-  private stateAt(task: Ptr): number {
+  protected stateAt(task: Ptr): number {
     return task + (this.offset[this.stateField] as number) - ARENA;
   }
 
@@ -1234,11 +1254,12 @@ export class Machine implements SlabHost {
       fault(this, context, address, false);
       return;
     }
-    this.start(context, callee.id, (callee.body as KernelBody<[Ptr], void>)(callback.head));
+    const body = callee.body as KernelBody<[Ptr], void>;
+    this.start(context, callee.id, () => body(callback.head), callback.head);
   }
 
   private readonly softirqStacks: Ptr[] = [];
-  private softirqStack(cpu: number): Ptr {
+  protected softirqStack(cpu: number): Ptr {
     this.softirqStacks[cpu] ??= this.allocStatic(STACK_SIZE) + STACK_SIZE;
     return this.softirqStacks[cpu] as Ptr;
   }
@@ -1249,7 +1270,7 @@ export class Machine implements SlabHost {
     if (context.phase === 1) {
       const cache = context.payload as Cache;
       const object = context.scratch;
-      this.memory.bytes.fill(0, object - ARENA, object - ARENA + cache.size);
+      this.memory.fill(object - ARENA, cache.size, 0);
       return this.complete(object);
     }
     mightSleep(this, context, "mm/slub.c");

@@ -17,6 +17,12 @@
  */
 import { PLAIN, POINTER, SIGNED } from "./struct.ts";
 
+/** Who has to know of a change of memory before it is made, in order to undo it. */
+export interface ChangeObserver {
+  /** `length` bytes from `at` on, or their shadow, are about to change. */
+  beforeChange(at: number, length: number): void;
+}
+
 /** Number that stands for the first address of the arena. */
 export const ARENA = 0x7c000000;
 export const PAGE_SHIFT = 12;
@@ -49,6 +55,14 @@ function highWord(value: number, code: number): number {
   return Math.floor(value / 2 ** 32);
 }
 
+/** What {@link Memory.savePages} gives. */
+export interface SavedPages {
+  readonly nextPage: number;
+  readonly strayEnd: number;
+  readonly freePages: readonly number[];
+  readonly mapped: Uint8Array;
+}
+
 /** Flat memory of one machine. Cleared, not reallocated, between runs. */
 export class Memory {
   readonly size = ARENA_PAGES * PAGE_SIZE;
@@ -63,6 +77,8 @@ export class Memory {
   private strayEnd = 0;
   private readonly freePages: number[] = [];
   private readonly wild: { low: number; high: number }[] = [];
+  /** Told of every change of bytes and shadow. */
+  observer: ChangeObserver | null = null;
 
   constructor() {
     this.shadow.fill(SHADOW_PAGE_FREE);
@@ -71,6 +87,7 @@ export class Memory {
 
   /** Back to the state of a fresh machine. */
   clear(): void {
+    this.observer = null;
     const used = this.nextPage * PAGE_SIZE;
     this.bytes.fill(0, 0, Math.max(used, this.strayEnd));
     this.strayEnd = 0;
@@ -130,7 +147,33 @@ export class Memory {
     this.setShadow(address, PAGE_SIZE, SHADOW_PAGE_FREE);
   }
 
+  /** Fills `length` bytes from `at` on. */
+  fill(at: number, length: number, byte: number): void {
+    this.observer?.beforeChange(at, length);
+    this.bytes.fill(byte, at, at + length);
+  }
+
+  /** Which pages are in use and mapped; for {@link restorePages}. */
+  savePages(): SavedPages {
+    return {
+      nextPage: this.nextPage,
+      strayEnd: this.strayEnd,
+      freePages: this.freePages.slice(),
+      mapped: this.mapped.slice(0, this.nextPage),
+    };
+  }
+
+  restorePages(saved: SavedPages): void {
+    this.nextPage = saved.nextPage;
+    this.strayEnd = Math.max(saved.strayEnd, this.strayEnd);
+    this.freePages.length = 0;
+    this.freePages.push(...saved.freePages);
+    this.mapped.fill(1);
+    this.mapped.set(saved.mapped);
+  }
+
   setShadow(address: number, length: number, code: number): void {
+    this.observer?.beforeChange(address - ARENA, length);
     const from = (address - ARENA) >> 3;
     this.shadow.fill(code, from, from + (length >> 3));
     if (code === SHADOW_OK && (length & 7) !== 0) this.shadow[from + (length >> 3)] = length & 7;
@@ -173,6 +216,7 @@ export class Memory {
 
   /** Writes a value. `at` is an offset into the arena, aligned to `size`. */
   store(at: number, size: number, code: number, value: number): void {
+    if (this.observer !== null) this.observer.beforeChange(at, size);
     if (size === 8) {
       if (value >= WILD) {
         const { low, high } = this.wildWords(value);

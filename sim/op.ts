@@ -74,6 +74,7 @@ export const WARN = 34;
 export const NOTE = 35;
 export const WAIT_INACTIVE = 36;
 export const END = 37;
+export const FORGET = 38;
 
 /** Name of each kind, as shown in histories. */
 export const KIND_NAMES: readonly string[] = [
@@ -115,6 +116,7 @@ export const KIND_NAMES: readonly string[] = [
   "note",
   "wait_inactive",
   "end",
+  "forget",
 ];
 
 // How UPDATE and ATOMIC change memory (request.mode).
@@ -147,10 +149,23 @@ export interface Request {
   extra: number;
   /** Anything that is no number: a generator for CALL and SPAWN, a text for BUG, WARN, NOTE. */
   payload: unknown;
+  /** Arguments of a CALL. */
+  args: readonly unknown[];
 }
 
+const NO_ARGUMENTS: readonly unknown[] = [];
+
 /** The registers, of which there is one set: a request is copied before the next can be made. */
-export const request: Request = { kind: 0, ptr: 0, field: -1, value: 0, mode: 0, extra: 0, payload: null };
+export const request: Request = {
+  kind: 0,
+  ptr: 0,
+  field: -1,
+  value: 0,
+  mode: 0,
+  extra: 0,
+  payload: null,
+  args: NO_ARGUMENTS,
+};
 
 const pending: IteratorResult<Request, never> = { value: request, done: false } as IteratorYieldResult<Request>;
 const finished: { value: unknown; done: true } = { value: 0, done: true };
@@ -247,6 +262,7 @@ export function kernel<A extends readonly unknown[], R>(body: KernelBody<A, R>):
     request.kind = CALL;
     request.value = info.id;
     request.payload = generator;
+    request.args = args;
     return primitive as unknown as Kernel<R>;
   };
   return Object.assign(enter, { info, body });

@@ -19,6 +19,7 @@ import {
   COMPARE_EXCHANGE,
   COND_RESCHED,
   END,
+  FORGET,
   FREE,
   IRQ_AS_IS,
   IRQ_DISABLE,
@@ -233,6 +234,18 @@ export interface Assertion {
 /** Tells observers of the run something; no step, no effect on the run. */
 export const note = (subject: string, ptr: Ptr, value: number): Kernel<void> =>
   askWith(NOTE, ptr, -1, value, 0, 0, subject);
+
+/**
+ * Says that of all that the running function was handed so far, only its arguments and `live` still count. No step and no
+ * effect on a run: it tells an exploration that one round of a loop is as good as another.
+ *
+ * Stands in the body of a {@link kernel} function itself, not in a generator that it goes through.
+ *
+ * @param label - Tells the places apart at which one function does this.
+ * @param live - The locals that are read before they are set again.
+ */
+export const forget = (label: string, ...live: readonly number[]): Kernel<void> =>
+  askWith(FORGET, 0, -1, 0, 0, 0, [label, ...live]);
 
 /** The running task's struct: the kernel's `current`. */
 export const current = (): Ptr => running.context.task;

@@ -111,6 +111,43 @@ export class Cache {
   }
 }
 
+interface SavedPage {
+  readonly inuse: number;
+  readonly freelist: Ptr;
+  readonly frozen: boolean;
+  readonly gone: boolean;
+  readonly list: "none" | "partial" | "full";
+  readonly allocated: readonly (Site | null)[];
+  readonly freed: readonly (Site | null)[];
+}
+interface SavedCache {
+  readonly partial: readonly SlabPage[];
+  readonly full: readonly SlabPage[];
+  readonly cpuSlabs: readonly CpuSlab[];
+}
+/** What {@link Slab.save} gives. */
+export interface SavedSlab {
+  readonly version: number;
+  readonly pages: readonly SlabPage[];
+  readonly fields: readonly SavedPage[];
+  readonly caches: readonly SavedCache[];
+}
+
+const NO_PAGE: SavedPage = {
+  inuse: 0,
+  freelist: 0,
+  frozen: false,
+  gone: true,
+  list: "none",
+  allocated: [],
+  freed: [],
+};
+
+function replace<T>(array: T[], contents: readonly T[]): void {
+  array.length = 0;
+  array.push(...contents);
+}
+
 /** What the allocator needs of its machine. */
 export interface SlabHost {
   readonly memory: Memory;
@@ -131,6 +168,11 @@ export class Slab {
   /** The slab on each page of memory, by page number; of a page given back, the one it was last. */
   private readonly pages: SlabPage[] = [];
   readonly caches: Cache[] = [];
+  /** Whether who allocated and freed is written down in memory, under `debug`. Only reports read that. */
+  keepsTracks = true;
+  /** Names the state of the allocator; every alloc and free makes another. */
+  version = 0;
+  private versions = 0;
   private readonly memory: Memory;
 
   constructor(private readonly host: SlabHost) {
@@ -145,6 +187,7 @@ export class Slab {
 
   /** `kmem_cache_alloc`: the object's address, 0 when there is no memory. */
   alloc(cache: Cache): Ptr {
+    this.version = ++this.versions;
     const cpuSlab = cache.cpuSlabs[this.host.cpuId()] as CpuSlab;
     let object: Ptr;
     if (cpuSlab.fast && cpuSlab.freelist !== 0) {
@@ -262,6 +305,7 @@ export class Slab {
 
   /** `kmem_cache_free`. */
   free(cache: Cache, object: Ptr): void {
+    this.version = ++this.versions;
     const page = this.slabOf(object);
     if (page === undefined || page.gone || page.cache !== cache) {
       const where = `0x${this.memory.hex(object)}`;
@@ -288,6 +332,71 @@ export class Slab {
       if (page.list === "partial") this.removeFrom(cache.partial, page);
       this.discard(cache, page);
     } else if (wasFull) this.addPartial(cache, page, true);
+  }
+
+  /** All that the allocator keeps outside of memory; for {@link restore}. */
+  save(): SavedSlab {
+    return {
+      version: this.version,
+      pages: this.pages.slice(),
+      fields: this.pages.map((page) => {
+        // Pages of memory that are no slabs are holes, which become undefined in copies.
+        if (page === undefined) return NO_PAGE;
+        const { inuse, freelist, frozen, gone, list, allocated, freed } = page;
+        return { inuse, freelist, frozen, gone, list, allocated: allocated.slice(), freed: freed.slice() };
+      }),
+      caches: this.caches.map(({ partial, full, cpuSlabs }) => ({
+        partial: partial.slice(),
+        full: full.slice(),
+        cpuSlabs: cpuSlabs.map((cpuSlab) => ({ ...cpuSlab })),
+      })),
+    };
+  }
+
+  restore(saved: SavedSlab): void {
+    this.version = saved.version;
+    this.pages.length = 0;
+    this.pages.push(...saved.pages);
+    saved.pages.forEach((page, i) => {
+      if (page === undefined) return;
+      const { allocated, freed, ...fields } = saved.fields[i] as SavedPage;
+      Object.assign(page, fields);
+      replace(page.allocated, allocated);
+      replace(page.freed, freed);
+    });
+    this.caches.forEach((cache, i) => {
+      const { partial, full, cpuSlabs } = saved.caches[i] as SavedCache;
+      replace(cache.partial, partial);
+      replace(cache.full, full);
+      for (let cpu = 0; cpu < cpuSlabs.length; cpu++) Object.assign(cache.cpuSlabs[cpu] as CpuSlab, cpuSlabs[cpu]);
+    });
+  }
+
+  /** Gives to `mix` all that can decide what the allocator or its checks do next. */
+  fold(mix: (value: number) => void, siteHash: (site: Site) => number): void {
+    this.pages.forEach((page, number) => {
+      if (page === undefined) return;
+      mix(number);
+      mix(page.freelist);
+      mix(page.inuse * 8 + (page.frozen ? 4 : 0) + (page.gone ? 2 : 0) + (page.debug ? 1 : 0));
+      mix(this.caches.indexOf(page.cache));
+      for (let i = 0; i < page.cache.objectsPerPage; i++) {
+        const allocated = page.allocated[i] ?? null;
+        const freed = page.freed[i] ?? null;
+        mix(allocated === null ? 0 : freed !== null ? 1 : siteHash(allocated));
+      }
+    });
+    for (const cache of this.caches) {
+      for (const list of [cache.partial, cache.full]) {
+        mix(list.length);
+        for (const page of list) mix(page.address);
+      }
+      for (const { page, freelist, fast } of cache.cpuSlabs) {
+        mix(page?.address ?? 0);
+        mix(freelist);
+        mix(fast ? 1 : 0);
+      }
+    }
   }
 
   private slabOf(address: Ptr): SlabPage | undefined {
@@ -417,7 +526,7 @@ export class Slab {
     const hex = (at: number): string => `0x${this.memory.hex(at + ARENA)}`;
     const restoring = `Restoring ${hex(first)}-${hex(last)}=0x${expected.toString(16)}`;
     this.report(cache, title, page, object, { range, fixes: [restoring, ...fixes] });
-    bytes.fill(expected, first, last + 1);
+    this.memory.fill(first, last + 1 - first, expected);
     return false;
   }
 
@@ -463,7 +572,7 @@ export class Slab {
   }
 
   private fill(at: Ptr, length: number, byte: number): void {
-    this.memory.bytes.fill(byte, at - ARENA, at - ARENA + length);
+    this.memory.fill(at - ARENA, length, byte);
   }
 
   private initObject(cache: Cache, object: Ptr, active: boolean): void {
@@ -484,6 +593,7 @@ export class Slab {
 
   /** Track 0 is the allocation, 1 the free. */
   private setTrack(cache: Cache, object: Ptr, which: 0 | 1): void {
+    if (!this.keepsTracks) return;
     const at = object + cache.trackOffset + which * TRACK_SIZE - ARENA;
     this.memory.store(at, 8, POINTER, this.host.caller());
     this.memory.store(at + 8, 4, SIGNED, this.host.cpuId());

@@ -3,7 +3,15 @@
  *
  * @see arch/x86/kernel/entry_64.S, signal_64.c, ptrace.c of 2.6.28
  */
-import { type KernelFunction, kernel, local_irq_disable, local_irq_enable, set_bits, user } from "../../sim/index.ts";
+import {
+  forget,
+  type KernelFunction,
+  kernel,
+  local_irq_disable,
+  local_irq_enable,
+  set_bits,
+  user,
+} from "../../sim/index.ts";
 import { current } from "../../sim/primitives.ts";
 import { globals } from "./globals.ts";
 import {
@@ -63,6 +71,7 @@ const WORK = TIF_SIGPENDING | TIF_NOTIFY_RESUME;
 /** The loop before user mode: looks at the flags with interrupts off, works with them on. */
 export const ret_to_user = kernel(function* int_signal() {
   for (;;) {
+    yield* forget("again");
     yield* local_irq_disable();
     const flags = yield* thread_flags();
     yield* local_irq_enable();

@@ -15,6 +15,7 @@ import {
   current,
   end_task,
   type Field,
+  forget,
   kernel,
   kmem_cache_free,
   load,
@@ -383,6 +384,7 @@ export const do_wait = kernel(function* do_wait(options: number = 0, status: Wai
   yield* add_wait_queue(signal, SIGNAL.wait_chldexit, entry);
   let result = 0;
   for (;;) {
+    yield* forget("again", signal, entry);
     yield* __set_current_state(TASK_INTERRUPTIBLE);
     yield* read_lock(...tasklist());
     const children = ref(task, TASK.children);

@@ -13,6 +13,7 @@ import {
   clear_bits,
   current,
   type Field,
+  forget,
   kernel,
   kick_process,
   load,
@@ -482,6 +483,7 @@ export const get_signal_to_deliver = kernel(function* get_signal_to_deliver(info
   const task = current();
   const signal = yield* load(task, TASK.signal);
   relock: for (;;) {
+    yield* forget("relock", signal);
     yield* try_to_freeze();
     const sighand = yield* lock_siglock_irq(task);
     const flags = yield* load(signal, SIGNAL.flags);

@@ -1,5 +1,6 @@
 /** Attaching. @see kernel/utrace.c as posted: utrace_attach_task, utrace_attach_pid, get_utrace_lock */
 import {
+  forget,
   kernel,
   load,
   note,
@@ -37,6 +38,7 @@ export const utrace_attach_task = kernel(function* utrace_attach_task(target: Pt
   const create = (flags & UTRACE_ATTACH_CREATE) !== 0;
   const { lifetime } = utraceGlobals();
   for (;;) {
+    yield* forget("again");
     yield* lifetime.readLock();
     let utrace = yield* lifetime.task_utrace_struct(target);
     yield* lifetime.readBarrier();

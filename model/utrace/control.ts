@@ -7,6 +7,7 @@ import {
   assign_bits,
   BUG_ON,
   current,
+  forget,
   kernel,
   load,
   type Ptr,
@@ -299,6 +300,7 @@ function* step(target: Ptr, action: number, resume: boolean): Inline<{ resume: b
 export const utrace_barrier = kernel(function* utrace_barrier(target: Ptr, engine: Ptr) {
   if (target === current()) return 0;
   do {
+    yield* forget("again");
     const utrace = yield* get_utrace_lock(target, engine, false);
     if (IS_ERR(utrace)) {
       if (PTR_ERR(utrace) !== -ERESTARTSYS) return PTR_ERR(utrace);

@@ -8,15 +8,17 @@ import { CLONE_THREAD, do_fork } from "../../model/linux/fork.ts";
 import { put_pid } from "../../model/linux/pid.ts";
 import { do_group_exit, kill_pid_info, SIGCONT, SIGKILL, SIGSTOP } from "../../model/linux/signal.ts";
 import { utraceGlobals } from "../../model/utrace/globals.ts";
-import { kernel, kmem_cache_alloc, kmem_cache_free, type Ptr } from "../../sim/index.ts";
+import { forget, kernel, kmem_cache_alloc, kmem_cache_free, type Ptr } from "../../sim/index.ts";
 
 /** Execs itself again and again, then exits. */
 export const execLoop = kernel(function* exe(rounds: number) {
   for (let round = 0; round < rounds; round++) {
     yield* user_mode(300_000);
+    yield* forget("exec", round);
     yield* syscall(sys_execve);
   }
   yield* user_mode(300_000);
+  yield* forget("exit");
   yield* syscall(do_group_exit, 0);
 });
 
@@ -81,6 +83,25 @@ export const mergedCacheUser = kernel(function* merged_cache_user(held: readonly
   for (let i = 0; i < FREE_AT_BOOT + 1; i++) objects.push(yield* kmem_cache_alloc(cache));
   for (const object of objects) yield* kmem_cache_free(cache, object);
 });
+/**
+ * The least that lets the page of a struct utrace empty: one other user of the cache, on one CPU. It holds all objects
+ * of that CPU's slab but one, takes one more, which puts the slab aside if somebody took the last, and gives all back.
+ */
+export const lastObjectUser = kernel(function* merged_cache_last_user(held: readonly Ptr[]) {
+  const cache = utraceGlobals().utrace_cachep;
+  const more = yield* kmem_cache_alloc(cache);
+  for (const object of held) yield* kmem_cache_free(cache, object);
+  yield* kmem_cache_free(cache, more);
+});
+
+/** Adds a {@link lastObjectUser} for CPU 0. */
+export function populateLastObject(booted: BootedKernel): void {
+  const cache = booted.globals.utrace.utrace_cachep;
+  const held: Ptr[] = [];
+  while (held.length < cache.objectsPerPage - 1) held.push(booted.machine.allocAtBoot(cache, 0));
+  booted.process({ comm: "kswapd0", pid: 60 }, lastObjectUser, held);
+}
+
 /** Objects that the other users of the merged cache leave free in each CPU's slab. */
 const FREE_AT_BOOT = 3;
 

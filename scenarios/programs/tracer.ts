@@ -26,6 +26,7 @@ import { ENGINE } from "../../model/utrace/structs.ts";
 import {
   choose,
   current,
+  forget,
   kernel,
   load,
   type Machine,
@@ -164,6 +165,7 @@ export const tracerMain = kernel(function* tracer(
   for (let i = 0; i < rounds; i++) {
     for (const pid of pids) {
       yield* user_mode(20_000);
+      yield* forget("round", i, pid);
       yield* syscall(attachRound, pid, ops, data, round);
     }
   }

@@ -1,0 +1,408 @@
+/**
+ * Kernel code as a graph that is learned while it runs.
+ *
+ * Generators cannot be copied, so code that has to go back would be run again from its start. But what a task does next
+ * depends on nothing but the results it was handed. So each *place* that kernel code can be at, between two ops, is a
+ * node, and each result leads on to another node. A result that was seen before costs a look-up; for one that was not,
+ * a generator is brought to the place by feeding it the results on the way there, and goes on from there once.
+ *
+ * Two ways come to the same place if they have the same hash: one for each function on the stack, over its arguments
+ * and the results it was handed. When a function returns, its locals are gone: its hash is dropped, and what it
+ * returned goes into the caller's, with the contents of the objects it was given, which it may have changed. Where it
+ * was given a closure, which may hold anything, its hash goes into the caller's as a whole.
+ *
+ * Assumes of kernel code: no state but locals, arguments, and memory reached by ops; what it reads of the machine
+ * without an op (`task_curr`, where a thread_info is) goes through {@link HiddenReads}.
+ */
+import { Context } from "../../context.ts";
+import {
+  ATOMIC,
+  CALL,
+  CALL_RCU,
+  FORGET,
+  type FunctionInfo,
+  NOTE,
+  type Ptr,
+  type Request,
+  request,
+  running,
+} from "../../op.ts";
+import { Hash64 } from "./hash64.ts";
+
+type Frame = Generator<Request, unknown, unknown>;
+
+/** `next` of every generator, see machine.ts. */
+const generatorNext = Object.getPrototypeOf(function* () {}).prototype.next as (
+  this: unknown,
+  value: unknown,
+) => IteratorResult<Request, unknown>;
+const GENERATOR_FUNCTION = Object.getPrototypeOf(function* () {});
+
+/** Reads of the machine that kernel code makes without an op. */
+export interface HiddenReads {
+  isCurrent(task: Ptr): boolean;
+  threadInfo(task: Ptr): Ptr;
+}
+
+/** One such read, and what it gave. */
+interface HiddenRead {
+  readonly what: "isCurrent" | "threadInfo";
+  readonly task: Ptr;
+  readonly answer: number | boolean;
+}
+
+/** Where kernel code is between two ops, and the op it asks for. */
+export class Place {
+  readonly onward = new Map<unknown, Way[]>();
+
+  constructor(
+    readonly id: number,
+    readonly root: Root,
+    readonly lo: number,
+    readonly hi: number,
+    /** The op asked for; kind 0 where the code has ended. */
+    readonly op: Readonly<Request>,
+    readonly depth: number,
+    readonly functions: number[],
+    readonly stackPointer: Ptr,
+    /** How it was first come to; null for the first place of a root. */
+    readonly from: Place | null,
+    readonly result: unknown,
+    readonly reads: readonly HiddenRead[],
+  ) {}
+}
+
+/** From a place to the next, for one result. Several differ in what the code read of the machine on the way. */
+interface Way {
+  readonly reads: readonly HiddenRead[];
+  readonly to: Place;
+}
+
+/** A start of kernel code: a task's main function, or a callback. */
+interface Root {
+  readonly key: string;
+  readonly functionId: number;
+  readonly argument: Ptr;
+  readonly stackTop: Ptr;
+  readonly body: () => Frame;
+  readonly voice: Voice;
+  first: readonly Way[];
+}
+
+const NO_READS: readonly HiddenRead[] = [];
+
+/** Hashes values that kernel code hands around. */
+class Values {
+  private readonly identities = new WeakMap<object, number>();
+  private nextIdentity = 1;
+  /** The last value held a closure. */
+  opaque = false;
+
+  /** Takes a value into a hash. */
+  mix(hash: Hash64, value: unknown): void {
+    switch (typeof value) {
+      case "number":
+        hash.number(value);
+        return;
+      case "boolean":
+        hash.word(value ? 0x1001 : 0x1000);
+        return;
+      case "string":
+        hash.text(value);
+        return;
+      case "object":
+        if (value !== null) {
+          this.mixObject(hash, value);
+          return;
+        }
+        break;
+      case "function":
+        this.mixFunction(hash, value);
+        return;
+    }
+    hash.word(0x1002);
+  }
+
+  private mixObject(hash: Hash64, value: object): void {
+    if (!(Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype)) {
+      // An object of a class, such as a Cache: the machine's, known by identity.
+      this.mixIdentity(hash, value);
+      return;
+    }
+    hash.word(0x1003);
+    for (const [name, member] of Object.entries(value)) {
+      hash.text(name);
+      this.mix(hash, member);
+    }
+  }
+
+  private mixFunction(hash: Hash64, value: { readonly name?: string; readonly info?: FunctionInfo }): void {
+    if (value.info !== undefined) hash.text(value.info.name);
+    else if (Object.getPrototypeOf(value) === GENERATOR_FUNCTION) hash.text(value.name ?? "");
+    else {
+      this.opaque = true;
+      this.mixIdentity(hash, value);
+    }
+  }
+
+  private mixIdentity(hash: Hash64, value: object): void {
+    let identity = this.identities.get(value);
+    if (identity === undefined) {
+      identity = this.nextIdentity++;
+      this.identities.set(value, identity);
+    }
+    hash.word(0x2000 + identity);
+  }
+}
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
+
+/** Kernel code that is really running, for one root: generators, and the hash of each function's past. */
+class Voice {
+  readonly frames: Frame[] = [];
+  functions: number[] = [];
+  private readonly args: (readonly unknown[])[] = [];
+  private readonly opaque: boolean[] = [];
+  private readonly lo: number[] = [];
+  private readonly hi: number[] = [];
+  depth = -1;
+  /** The place it is at; null where it is nowhere. */
+  at: Place | null = null;
+
+  constructor(
+    readonly context: Context,
+    private readonly values: Values,
+    private readonly hash: Hash64,
+  ) {}
+
+  begin(functionId: number, argument: Ptr, frame: Frame, stackPointer: Ptr): void {
+    this.depth = -1;
+    this.context.stackPointer = stackPointer;
+    this.push(functionId, [argument], frame);
+  }
+
+  private push(functionId: number, args: readonly unknown[], frame: Frame): void {
+    const depth = ++this.depth;
+    const { hash, values } = this;
+    hash.begin(functionId);
+    values.opaque = false;
+    for (const arg of args) values.mix(hash, arg);
+    this.frames[depth] = frame;
+    this.functions[depth] = functionId;
+    this.args[depth] = args;
+    this.opaque[depth] = values.opaque;
+    this.lo[depth] = hash.lo;
+    this.hi[depth] = hash.hi;
+  }
+
+  /** Takes a value into the past of the innermost function. */
+  private mixInto(depth: number, tag: number, value: unknown): void {
+    const { hash } = this;
+    hash.lo = this.lo[depth] as number;
+    hash.hi = this.hi[depth] as number;
+    hash.word(tag);
+    this.values.mix(hash, value);
+    this.lo[depth] = hash.lo;
+    this.hi[depth] = hash.hi;
+  }
+
+  noteRead(answer: number | boolean): void {
+    this.mixInto(this.depth, 0x3001, answer);
+  }
+
+  /** Runs up to the next op, which is in the request registers then. @returns whether there is one. */
+  advance(result: unknown): boolean {
+    let value = result;
+    if (result !== undefined) this.mixInto(this.depth, 0x3002, result);
+    for (;;) {
+      const next = generatorNext.call(this.frames[this.depth], value);
+      if (next.done === true) {
+        value = next.value === undefined ? 0 : next.value;
+        if (this.depth === 0) {
+          this.depth = -1;
+          return false;
+        }
+        this.leave(value);
+      } else if (request.kind === CALL) {
+        this.push(request.value, request.args, request.payload as Frame);
+        value = undefined;
+      } else if (request.kind === FORGET) {
+        this.forget(request.payload as readonly unknown[]);
+        value = 0;
+      } else if (request.kind === NOTE) value = 0;
+      else return true;
+    }
+  }
+
+  /** Of the innermost function's past, its arguments and these values count. */
+  private forget(live: readonly unknown[]): void {
+    const { depth, hash, values } = this;
+    hash.begin(this.functions[depth] as number);
+    hash.word(0x3005);
+    for (const arg of this.args[depth] as readonly unknown[]) values.mix(hash, arg);
+    for (const value of live) values.mix(hash, value);
+    this.lo[depth] = hash.lo;
+    this.hi[depth] = hash.hi;
+  }
+
+  private leave(value: unknown): void {
+    const callee = this.depth--;
+    this.mixInto(this.depth, 0x4000 + (this.functions[callee] as number), value);
+    for (const arg of this.args[callee] as readonly unknown[]) {
+      if (isObject(arg)) this.mixInto(this.depth, 0x3003, arg);
+    }
+    if (this.opaque[callee] === true) {
+      this.mixInto(this.depth, 0x3004, this.lo[callee]);
+      this.mixInto(this.depth, 0x3004, this.hi[callee]);
+    }
+  }
+
+  /** Hash of the whole stack. */
+  stackHash(root: string): Hash64 {
+    const { hash } = this;
+    hash.begin(this.depth);
+    hash.text(root);
+    for (let i = 0; i <= this.depth; i++) {
+      hash.word(this.lo[i] as number);
+      hash.word(this.hi[i] as number);
+    }
+    hash.number(this.context.stackPointer);
+    return hash.end();
+  }
+}
+
+/** The kernel code of one program. */
+export class KernelCode {
+  readonly places: Place[] = [];
+  private readonly roots = new Map<string, Root>();
+  private readonly byHash = new Map<number, Place[]>();
+  private readonly values = new Values();
+  private readonly hash = new Hash64();
+  /** Results that had to be learned. */
+  learned = 0;
+
+  // What the running code reads without an op.
+  private reads: HiddenRead[] = [];
+  private replayed: readonly HiddenRead[] | null = null;
+  private voice: Voice | null = null;
+
+  /** The first place of a task or callback. */
+  enter(
+    machine: HiddenReads,
+    context: Context,
+    key: string,
+    functionId: number,
+    argument: Ptr,
+    body: () => Frame,
+  ): Place {
+    let root = this.roots.get(key);
+    if (root === undefined) {
+      const { index, comm, pid, task, threadInfo, stackPointer, daemon, softirq } = context;
+      const own = new Context(index, comm, pid, task, threadInfo, stackPointer, daemon, softirq);
+      const stackTop = stackPointer;
+      root = { key, functionId, argument, stackTop, body, voice: new Voice(own, this.values, this.hash), first: [] };
+      this.roots.set(key, root);
+    }
+    const known = this.wayAmong(machine, root.first);
+    if (known !== null) return known;
+    this.restart(root);
+    const to = this.goOn(root, null, undefined);
+    root.first = [...root.first, { reads: to.reads, to: to.place }];
+    return to.place;
+  }
+
+  /** The place after `place`, once its op has given `result`. */
+  next(machine: HiddenReads, place: Place, result: unknown): Place {
+    const ways = place.onward.get(result);
+    if (ways !== undefined) {
+      const way = ways[0] as Way;
+      if (way.reads.length === 0) return way.to;
+      const known = this.wayAmong(machine, ways);
+      if (known !== null) return known;
+    }
+    const { root } = place;
+    if (root.voice.at !== place) this.bringTo(place);
+    const { place: to, reads } = this.goOn(root, place, result);
+    const way = { reads, to };
+    if (ways === undefined) place.onward.set(result, [way]);
+    else ways.push(way);
+    return to;
+  }
+
+  /** Answers a read that kernel code makes without an op, while it is being learned. */
+  hiddenRead(what: HiddenRead["what"], task: Ptr, ask: () => number | boolean): number | boolean {
+    if (this.voice === null) return ask();
+    const before = this.replayed?.[this.reads.length];
+    const answer = before === undefined ? ask() : before.answer;
+    this.reads.push({ what, task, answer });
+    this.voice.noteRead(answer);
+    return answer;
+  }
+
+  private wayAmong(machine: HiddenReads, ways: readonly Way[]): Place | null {
+    const holds = ({ what, task, answer }: HiddenRead): boolean => machine[what](task) === answer;
+    return ways.find((way) => way.reads.every(holds))?.to ?? null;
+  }
+
+  private restart(root: Root): void {
+    const { voice } = root;
+    voice.at = null;
+    voice.begin(root.functionId, root.argument, root.body(), root.stackTop);
+  }
+
+  /** Feeds a root's code the results on the way to `place`. */
+  private bringTo(place: Place): void {
+    const way: Place[] = [];
+    for (let at: Place | null = place; at !== null; at = at.from) way.push(at);
+    const { root } = place;
+    this.restart(root);
+    for (let at = way.pop(); at !== undefined; at = way.pop()) this.speak(root.voice, at.result, at.reads);
+    root.voice.at = place;
+  }
+
+  private speak(voice: Voice, result: unknown, replayed: readonly HiddenRead[] | null): boolean {
+    const before = running.context;
+    running.context = voice.context;
+    this.reads = [];
+    this.replayed = replayed;
+    this.voice = voice;
+    try {
+      return voice.advance(result);
+    } finally {
+      this.voice = null;
+      running.context = before;
+    }
+  }
+
+  private goOn(root: Root, from: Place | null, result: unknown): { place: Place; reads: readonly HiddenRead[] } {
+    const { voice } = root;
+    this.learned++;
+    voice.at = null;
+    const asks = this.speak(voice, result, null);
+    const reads = this.reads.length === 0 ? NO_READS : this.reads;
+    const { lo, hi } = voice.stackHash(root.key);
+    const bucket = (hi & 0xfffff) * 2 ** 32 + (lo >>> 0);
+    let bucketPlaces = this.byHash.get(bucket);
+    if (bucketPlaces === undefined) {
+      bucketPlaces = [];
+      this.byHash.set(bucket, bucketPlaces);
+    }
+    let place = bucketPlaces.find((other) => other.lo === lo && other.hi === hi);
+    if (place === undefined) {
+      const { kind, ptr, field, value, mode } = request;
+      const more = kind >= CALL_RCU || kind === ATOMIC;
+      const { extra, payload, args } = request;
+      const op = asks
+        ? { kind, ptr, field, value, mode, extra: more ? extra : 0, payload: more ? payload : null, args }
+        : { kind: 0, ptr: 0, field: -1, value: 0, mode: 0, extra: 0, payload: null, args };
+      const functions = voice.functions.slice(0, voice.depth + 1);
+      const { stackPointer } = voice.context;
+      const id = this.places.length;
+      place = new Place(id, root, lo, hi, op, voice.depth, functions, stackPointer, from, result, reads);
+      this.places.push(place);
+      bucketPlaces.push(place);
+    }
+    voice.at = place;
+    return { place, reads };
+  }
+}
