@@ -467,11 +467,11 @@ export class Machine implements SlabHost {
   protected start(
     context: Context,
     functionId: number,
-    body: () => Generator<Request, unknown, unknown>,
+    makeFrame: () => Generator<Request, unknown, unknown>,
     _argument: Ptr,
   ): void {
     context.depth = 0;
-    context.frames[0] = body();
+    context.frames[0] = makeFrame();
     context.functions[0] = functionId;
     const before = running.context;
     this.resume(context, undefined);
