@@ -471,7 +471,8 @@ export class Machine implements SlabHost {
     _argument: Ptr,
   ): void {
     context.depth = 0;
-    context.frames[0] = makeFrame();
+    const frame = makeFrame();
+    context.frames[0] = frame;
     context.functions[0] = functionId;
     const before = running.context;
     this.resume(context, undefined);
