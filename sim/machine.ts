@@ -470,8 +470,11 @@ export class Machine implements SlabHost {
     makeFrame: () => Generator<Request, unknown, unknown>,
     _argument: Ptr,
   ): void {
+    this.begin(context, functionId, makeFrame());
+  }
+
+  private begin(context: Context, functionId: number, frame: Generator<Request, unknown, unknown>): void {
     context.depth = 0;
-    const frame = makeFrame();
     context.frames[0] = frame;
     context.functions[0] = functionId;
     const before = running.context;
