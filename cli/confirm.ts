@@ -1,7 +1,8 @@
 /** From a finding of a hunt to one that can be kept: shrunk, run again exactly as it will be replayed, and hashed. */
+import { type Cost, CostMeter, costOf } from "../sim/cost.ts";
 import { type Finding, findingKey } from "../sim/finding.ts";
 import { execute, type Program, type RunResult } from "../sim/run.ts";
-import { type Cost, costOf, shrink } from "../sim/shrink.ts";
+import { shrink } from "../sim/shrink.ts";
 import { ReplayStrategy } from "../sim/strategies/replay.ts";
 import { type RecordedEvent, TrailRecorder, type WrittenTrail, writeTrail } from "../sim/trail.ts";
 
@@ -24,6 +25,7 @@ export const findByKey = (findings: readonly Finding[], key: string): Finding | 
 export interface Replayed {
   readonly run: RunResult;
   readonly trail: WrittenTrail;
+  readonly cost: Cost;
 }
 
 /**
@@ -39,9 +41,10 @@ export function replayTo(
   recorded: readonly RecordedEvent[] | null = null,
 ): Replayed {
   const until = (findings: readonly Finding[]): boolean => findByKey(findings, key) !== undefined;
-  const recorder = new TrailRecorder(new ReplayStrategy(schedule, recorded));
+  const meter = new CostMeter(new ReplayStrategy(schedule, recorded));
+  const recorder = new TrailRecorder(meter);
   const run = execute(program, recorder, { record: true, until });
-  return { run, trail: writeTrail(recorder.events, recorder.tasks()) };
+  return { run, trail: writeTrail(recorder.events, recorder.tasks()), cost: meter.cost() };
 }
 
 /** Shrinks the schedule of a finding, if wanted, and runs the result again. */
@@ -49,7 +52,7 @@ export function confirm(program: Program, found: Finding, schedule: Int32Array, 
   const shrinking = wantsShrinking ? shrink(program, schedule, found) : null;
   const kept = shrinking?.schedule ?? schedule;
   const key = findingKey(found);
-  const { run, trail } = replayTo(program, kept, key);
+  const { run, trail, cost } = replayTo(program, kept, key);
   const finding = findByKey(run.findings, key);
   if (finding === undefined) throw new Error(`[sim bug] ${key} does not come when its schedule is run again`);
   return {
@@ -57,7 +60,7 @@ export function confirm(program: Program, found: Finding, schedule: Int32Array, 
     schedule: run.schedule,
     run,
     trail,
-    cost: costOf(run.schedule),
-    shrunk: shrinking === null ? null : { before: costOf(schedule), tried: shrinking.tried },
+    cost,
+    shrunk: shrinking === null ? null : { before: costOf(program, schedule), tried: shrinking.tried },
   };
 }

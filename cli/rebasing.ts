@@ -1,6 +1,5 @@
 /** A saved finding, carried over to the program as it is now. Shared by `replay --rebase` and the tool for the corpus. */
 import { type Departure, type Rebased, rebase } from "../sim/rebase.ts";
-import { costOf } from "../sim/shrink.ts";
 import { findByKey, replayTo } from "./confirm.ts";
 import type { Subject } from "./options.ts";
 import { count, size } from "./output/text.ts";
@@ -45,7 +44,7 @@ export function rebaseRepro(
     strategy,
     seed,
   });
-  return { repro: made, text: `${rebasedText(rebased)}; now ${size(costOf(again.run.schedule))}` };
+  return { repro: made, text: `${rebasedText(rebased)}; now ${size(again.cost)}` };
 }
 
 function rebasedText({ departure, added, missing }: Rebased): string {

@@ -3,6 +3,7 @@
  *
  * Reading order: `op.ts` (what a step is), `machine.ts`, `run.ts`; then `docs/refcounted-object.ts` for a program.
  */
+export { type Cost, costOf } from "./cost.ts";
 export {
   exploreMachine,
   type MachineExploration,
@@ -31,6 +32,7 @@ export {
   type World,
   write,
 } from "./explore/threads/world.ts";
+
 export { CHECK_NAMES, type CheckName, FINDING_KINDS, type Finding, type FindingKind, findingKey } from "./finding.ts";
 export {
   type HuntOptions,

@@ -1,27 +1,18 @@
 /**
- * Shrinking: from a schedule that shows a finding to a shorter one that shows the same.
+ * Shrinking: from a schedule that shows a finding to a simpler one that shows the same.
  *
- * A schedule is read as stretches of steps of one task. Stretches are left out, from large groups down to single ones,
- * and joined with the task's stretch before or after, for as long as the finding stays and the schedule gets simpler:
- * first fewer preemptions, then fewer changes of CPU, then fewer steps. What is tried is always run; the result is the
- * recorded schedule of a real run.
+ * A schedule is read as stretches of steps of one task or softirq. Tasks, groups of stretches and single stretches are
+ * left out, and stretches joined with the actor's own before or after, for as long as the finding stays and the schedule
+ * gets simpler: see {@link Cost}. What is tried is always run; the result is the recorded schedule of a real run.
  *
  * Does not prove that the result is minimal.
  */
-import { eventCpu, eventType, PREEMPT } from "./event.ts";
+import { type Cost, CostMeter, simpler } from "./cost.ts";
 import { type Finding, findingKey } from "./finding.ts";
 import { execute, type Program } from "./run.ts";
 import { GuidedStrategy } from "./strategies/replay.ts";
 import type { Strategy } from "./strategies/strategy.ts";
 import { type Stretch, type Stretches, StretchRecorder, StretchStrategy } from "./strategies/stretches.ts";
-
-/** How simple a schedule is; smaller is simpler, the first difference decides. */
-export interface Cost {
-  readonly preemptions: number;
-  /** Places where another CPU goes on. */
-  readonly changes: number;
-  readonly steps: number;
-}
 
 export interface ShrinkResult {
   readonly schedule: Int32Array;
@@ -30,64 +21,22 @@ export interface ShrinkResult {
   readonly tried: number;
 }
 
-/** The cost of a schedule. */
-export function costOf(schedule: ArrayLike<number>): Cost {
-  let preemptions = 0;
-  let changes = 0;
-  for (let i = 0; i < schedule.length; i++) {
-    const event = schedule[i] as number;
-    if (eventType(event) === PREEMPT) preemptions++;
-    if (i > 0 && eventCpu(event) !== eventCpu(schedule[i - 1] as number)) changes++;
-  }
-  return { preemptions, changes, steps: schedule.length };
+export interface ShrinkOptions {
+  /** Runs it may take. Default 4000. */
+  readonly triesMax?: number;
+  /** Asked before each run; false ends the shrinking. */
+  readonly goesOn?: () => boolean;
 }
 
-const simpler = (a: Cost, b: Cost): boolean =>
-  a.preemptions - b.preemptions < 0 ||
-  (a.preemptions === b.preemptions && (a.changes < b.changes || (a.changes === b.changes && a.steps < b.steps)));
-
-/**
- * Shrinks `schedule` while the finding with the same key stays.
- *
- * @param triesMax - Runs it may take.
- */
-export function shrink(program: Program, schedule: Int32Array, finding: Finding, triesMax = 4000): ShrinkResult {
-  const key = findingKey(finding);
-  const shows = (findings: readonly Finding[]): boolean => findings.some((found) => findingKey(found) === key);
-  let tried = 0;
-  const run = (strategy: Strategy): Candidate | null => {
-    tried++;
-    const recorder = new StretchRecorder(strategy);
-    const result = execute(program, recorder, { until: shows });
-    if (!shows(result.findings)) return null;
-    return { schedule: result.schedule, cost: costOf(result.schedule), stretches: recorder.stretches() };
-  };
-
-  let best = run(new GuidedStrategy(schedule));
-  if (best === null) return { schedule, cost: costOf(schedule), tried };
-  const attempt = (list: readonly Stretch[]): boolean => {
-    const made = run(new StretchStrategy(list, (best as Candidate).stretches.choices));
-    if (made === null || !simpler(made.cost, (best as Candidate).cost)) return false;
-    best = made;
-    return true;
-  };
-
-  attempt(best.stretches.list);
-  for (let improved = true; improved && tried < triesMax; ) {
-    improved = false;
-    for (let size = Math.max(1, best.stretches.list.length >> 1); size >= 1; size >>= 1) {
-      for (let at = 0; at < best.stretches.list.length && tried < triesMax; ) {
-        const list = best.stretches.list;
-        const changed =
-          attempt([...list.slice(0, at), ...list.slice(at + size)]) ||
-          (size === 1 && (attempt(joinedBefore(list, at)) || attempt(joinedAfter(list, at))));
-        if (changed) improved = true;
-        else at += size;
-      }
-    }
-  }
-  const { schedule: shrunk, cost } = best;
-  return { schedule: shrunk, cost, tried };
+/** Shrinks `schedule` while the finding with the same key stays. */
+export function shrink(
+  program: Program,
+  schedule: Int32Array,
+  finding: Finding,
+  options: ShrinkOptions = {},
+): ShrinkResult {
+  const shrinker = new Shrinker(program, findingKey(finding), options);
+  return shrinker.shrink(schedule);
 }
 
 /** A run that shows the finding. */
@@ -95,6 +44,87 @@ interface Candidate {
   readonly schedule: Int32Array;
   readonly cost: Cost;
   readonly stretches: Stretches;
+}
+
+class Shrinker {
+  private readonly program: Program;
+  private readonly triesMax: number;
+  private readonly goesOn: () => boolean;
+  private tried = 0;
+  private best: Candidate | null = null;
+
+  constructor(
+    program: Program,
+    private readonly key: string,
+    { triesMax, goesOn }: ShrinkOptions,
+  ) {
+    this.program = program;
+    this.triesMax = triesMax ?? 4000;
+    this.goesOn = goesOn ?? (() => true);
+  }
+
+  shrink(schedule: Int32Array): ShrinkResult {
+    this.best = this.run(new GuidedStrategy(schedule));
+    const { best } = this;
+    if (best === null) throw new Error(`[sim bug] ${this.key} does not come when its schedule is run again`);
+    this.attempt(best.stretches.list);
+    for (let improved = true; improved && this.mayGoOn(); ) {
+      improved = this.leaveOutTasks();
+      improved = this.leaveOutStretches() || improved;
+    }
+    return { schedule: this.now.schedule, cost: this.now.cost, tried: this.tried };
+  }
+
+  private get now(): Candidate {
+    return this.best as Candidate;
+  }
+
+  private mayGoOn(): boolean {
+    return this.tried < this.triesMax && this.goesOn();
+  }
+
+  private leaveOutTasks(): boolean {
+    let improved = false;
+    const actors = new Set(this.now.stretches.list.map((stretch) => ("actor" in stretch ? stretch.actor : -1)));
+    for (const actor of actors) {
+      if (actor < 0 || !this.mayGoOn()) continue;
+      const without = this.now.stretches.list.filter((stretch) => !("actor" in stretch && stretch.actor === actor));
+      if (this.attempt(without)) improved = true;
+    }
+    return improved;
+  }
+
+  private leaveOutStretches(): boolean {
+    let improved = false;
+    for (let size = Math.max(1, this.now.stretches.list.length >> 1); size >= 1; size >>= 1) {
+      for (let at = 0; at < this.now.stretches.list.length && this.mayGoOn(); ) {
+        const { list } = this.now.stretches;
+        const changed =
+          this.attempt([...list.slice(0, at), ...list.slice(at + size)]) ||
+          (size === 1 && (this.attempt(joinedBefore(list, at)) || this.attempt(joinedAfter(list, at))));
+        if (changed) improved = true;
+        else at += size;
+      }
+    }
+    return improved;
+  }
+
+  private attempt(list: readonly Stretch[]): boolean {
+    const made = this.run(new StretchStrategy(list, this.now.stretches.choices));
+    if (made === null || !simpler(made.cost, this.now.cost)) return false;
+    this.best = made;
+    return true;
+  }
+
+  private run(strategy: Strategy): Candidate | null {
+    this.tried++;
+    const meter = new CostMeter(strategy);
+    const recorder = new StretchRecorder(meter);
+    const shows = (findings: readonly Finding[]): boolean => findings.some((found) => findingKey(found) === this.key);
+    const result = execute(this.program, recorder, { until: shows });
+    if (!shows(result.findings)) return null;
+    return { schedule: result.schedule, cost: meter.cost(), stretches: recorder.stretches() };
+  }
 }
 
 /** The stretch at `at` moved to right after the one of the same actor before it. */

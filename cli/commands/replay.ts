@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { interleaving } from "../../reports/columns.ts";
 import type { RunResult } from "../../sim/run.ts";
-import { costOf } from "../../sim/shrink.ts";
+import type { Replayed } from "../confirm.ts";
 import { EXIT_FINDING, UsageError } from "../errors.ts";
 import { rows } from "../hunter.ts";
 import type { Io } from "../io.ts";
@@ -55,7 +55,7 @@ export function replayCommand(io: Io, path: string, options: ReplayCommandOption
   } else {
     io.stdout.write(`${headline(finding, `replay of ${path}`)}\n${block(text)}\n`);
     io.stdout.write(history === undefined ? "" : `${block(history)}\n`);
-    io.stdout.write(`replayed  ${describeRun(run)}, as saved by ${describeTool(repro.tool)}\n`);
+    io.stdout.write(`replayed  ${describeRun(replayed)}, as saved by ${describeTool(repro.tool)}\n`);
     if (options.rebase === true) io.stdout.write(`rebased   nothing to do: ${path} replays exactly\n`);
   }
   if (options.out !== undefined) writeReproAs(withTrail(repro, replayed.trail), options.out, io.cwd, ELSEWHERE);
@@ -94,8 +94,7 @@ function rebaseCommand(
   return code;
 }
 
-const describeRun = ({ schedule, historyHash }: RunResult): string =>
-  `${size(costOf(schedule))}, history hash ${historyHash}`;
+const describeRun = ({ run, cost }: Replayed): string => `${size(cost)}, history hash ${run.historyHash}`;
 
 function historyOf(io: Io, run: RunResult, { history, last }: ReplayCommandOptions): string | undefined {
   if (history !== true && last === undefined) return undefined;

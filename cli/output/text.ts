@@ -1,7 +1,7 @@
 /** What the commands say in words. Every text ends with a newline. */
 import type { Parameters } from "../../scenarios/scenario.ts";
+import type { Cost } from "../../sim/cost.ts";
 import type { Finding } from "../../sim/finding.ts";
-import type { Cost } from "../../sim/shrink.ts";
 import { optionsFor, type Subject } from "../options.ts";
 import type { Repro } from "../reproFile.ts";
 import { TOOL } from "../tool.ts";
@@ -26,9 +26,9 @@ export function scheduleLine(cost: Cost, shrunk: { readonly before: Cost; readon
   return `schedule  ${size(cost)} (${how})\n`;
 }
 
-/** `2 preemptions, 41 events`. */
-export const size = ({ preemptions, steps }: Cost): string =>
-  `${count(preemptions, "preemption")}, ${count(steps, "event")}`;
+/** `2 preemptions, 3 tasks, 41 events`. */
+export const size = ({ preemptions, tasks, steps }: Cost): string =>
+  `${count(preemptions, "preemption")}, ${count(tasks, "task")}, ${count(steps, "event")}`;
 
 /** The command line of a command on a scenario with these parameters. */
 export const commandLine = (command: string, scenario: string, parameters: Parameters, ...more: string[]): string =>
