@@ -23,15 +23,28 @@ export const POISONED = build("the same under slub_debug, as when poison was ove
 /** What would be shipped: no check_dead either. */
 export const PLAIN = build("no debugging at all", "DEBUG_SPINLOCK=n,UTRACE_DEBUG=n");
 
+/** The measured kernel, with what ptrace keeps for a task moved into the engine. */
+export const PTRACE_MOVED: Build = {
+  ...MEASURED,
+  title: "the same with ptrace's fields moved from the task into the engine (Christoph Hellwig, 2008-08-30)",
+  config: { ...MEASURED.config, PTRACE_IN_ENGINE: true },
+};
+
 const TASKS = 1000;
 
 /** Compares these lifetimes. */
 export function compareLifetimes(lifetimes: readonly Lifetime[]): Omit<Comparison, "races"> {
   return {
     lifetimes: lifetimes.map(({ name }) => name),
-    sizes: [MEASURED, CRASHED, POISONED, PLAIN].map((one) => sizeTable(lifetimes, one)),
+    sizes: [MEASURED, CRASHED, PTRACE_MOVED, POISONED, PLAIN].map((one) => sizeTable(lifetimes, one)),
     memory: [
       memoryChart(lifetimes, { title: `${TASKS} tasks, ${MEASURED.title}`, build: MEASURED, tasks: TASKS }),
+      memoryChart(lifetimes, {
+        title: `${TASKS} tasks, ${PTRACE_MOVED.title}`,
+        build: PTRACE_MOVED,
+        baseline: MEASURED,
+        tasks: TASKS,
+      }),
       memoryChart(lifetimes, { title: `${TASKS} tasks, ${CRASHED.title}`, build: CRASHED, tasks: TASKS }),
     ],
     costConfig: PLAIN.options,

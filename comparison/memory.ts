@@ -38,6 +38,8 @@ function breakEven(names: readonly [string, string], a: Caches, b: Caches, tasks
 export interface MemoryQuestion {
   readonly title: string;
   readonly build: Build;
+  /** What the tasks would need without utrace is reckoned for this one, if it is another. */
+  readonly baseline?: Build;
   readonly tasks: number;
 }
 
@@ -45,10 +47,11 @@ export interface MemoryQuestion {
 const POINTS = 100;
 
 /** The chart of all lifetimes. */
-export function memoryChart(lifetimes: readonly Lifetime[], { title, build, tasks }: MemoryQuestion): MemoryChart {
+export function memoryChart(lifetimes: readonly Lifetime[], question: MemoryQuestion): MemoryChart {
+  const { title, build, tasks } = question;
   const traced = Array.from({ length: POINTS + 1 }, (_, i) => Math.round((i * tasks) / POINTS));
   const caches = lifetimes.map((lifetime) => ({ name: lifetime.name, caches: cachesOf(lifetime, build) }));
-  const clean = memoryFor(cachesOf(null, build), tasks, 0);
+  const clean = memoryFor(cachesOf(null, question.baseline ?? build), tasks, 0);
   const pairs: BreakEven[] = [];
   for (const a of caches) {
     for (const b of caches) {

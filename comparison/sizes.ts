@@ -1,13 +1,10 @@
 /** The sizes that the thread argued about: of the structs, from their declarations, and of the slabs they are kept in. */
-import { task_struct } from "../model/linux/structs.ts";
+import { ARCH_MIN_TASKALIGN, task_struct } from "../model/linux/structs.ts";
 import { type Lifetime, layoutOf } from "../model/utrace/lifetime.ts";
 import { utrace, utrace_attached_engine } from "../model/utrace/structs.ts";
 import type { CacheSize, LifetimeSizes, SizeTable } from "../reports/comparison.ts";
 import { slabGeometry, slotOf } from "../sim/slabGeometry.ts";
 import type { AnyStruct, Config } from "../sim/struct.ts";
-
-/** ARCH_MIN_TASKALIGN of x86: the registers in a task struct are saved by instructions that want 16 bytes. */
-const TASK_ALIGN = 16;
 
 /** A kernel whose sizes are compared. */
 export interface Build {
@@ -21,7 +18,7 @@ export interface Build {
 /** The cache of a struct under a build and a lifetime; null for no utrace. */
 export function cacheSize(declared: AnyStruct, lifetime: Lifetime | null, { config, cpus }: Build): CacheSize {
   const objectSize = layoutOf(lifetime, config).sizeOf(declared);
-  const align = declared === task_struct ? TASK_ALIGN : 8;
+  const align = declared === task_struct ? ARCH_MIN_TASKALIGN : 8;
   const slot = slotOf(objectSize, { debug: config.SLUB_DEBUG === true, freeBehind: false, align });
   const { order, objects, waste } = slabGeometry(slot.size, cpus);
   return { name: declared.name, objectSize, slabSize: slot.size, order, objectsPerSlab: objects, waste };

@@ -5,7 +5,7 @@
  * @see include/linux/sched.h, include/linux/pid.h, include/linux/wait.h of 2.6.27
  */
 import { atomic_t, list_head, rcu_head, rwlock_t, spinlock_t } from "../../sim/index.ts";
-import { array, int, long, ptr, struct, u8, u32, ulong, when } from "../../sim/struct.ts";
+import { array, type Config, int, long, ptr, struct, u8, u32, ulong, when } from "../../sim/struct.ts";
 import { utrace } from "../utrace/structs.ts";
 
 /** A queue of pending signals. Only the set is kept: see DEPARTS in signal.ts. */
@@ -55,6 +55,12 @@ export const signal_struct = struct("signal_struct", {
 export const ARCH_MIN_TASKALIGN = 16;
 
 /**
+ * Classic ptrace's state is in the task, unless it has moved into the engine: PTRACE_IN_ENGINE, a question of sizes
+ * alone. @see Christoph Hellwig, 2008-08-30 6:43 am and 2008-09-03 11:41 am
+ */
+const inTask = (config: Config): boolean => config.PTRACE_IN_ENGINE !== true;
+
+/**
  * A task. The filler is measured: with it `sizeof` is 1384 without utrace and without lock debugging, which is what
  * Alexey Dobriyan's table of 2008-09-03 begins with.
  *
@@ -65,7 +71,7 @@ export const task_struct = struct("task_struct", {
   stack: ptr,
   usage: atomic_t,
   flags: u32,
-  ptrace: u32,
+  ptrace: when(inTask, u32),
   lock_depth: int,
   /** Scheduler entities, policy, cpus_allowed, statistics. */
   scheduling: array(ulong, 47),
@@ -86,8 +92,8 @@ export const task_struct = struct("task_struct", {
   children: list_head,
   sibling: list_head,
   group_leader: ptr,
-  ptraced: list_head,
-  ptrace_entry: list_head,
+  ptraced: when(inTask, list_head),
+  ptrace_entry: when(inTask, list_head),
   thread_pid: ptr,
   /** The other two pid links. */
   pids: array(ulong, 8),
@@ -114,8 +120,8 @@ export const task_struct = struct("task_struct", {
   self_exec_id: u32,
   alloc_lock: spinlock_t,
   pi_lock: spinlock_t,
-  ptrace_message: ulong,
-  last_siginfo: ptr,
+  ptrace_message: when(inTask, ulong),
+  last_siginfo: when(inTask, ptr),
   /** Futexes, block and I/O state, cpusets. */
   rest: array(ulong, 6),
   rcu: rcu_head,

@@ -1,6 +1,6 @@
 /** `struct utrace` and `struct utrace_attached_engine`, as posted. @see kernel/utrace.c, include/linux/utrace.h */
 import { atomic_t, kref, list_head, rcu_head, spinlock_t } from "../../sim/index.ts";
-import { bitAlias, bits, ptr, struct, ulong, union, when } from "../../sim/struct.ts";
+import { bitAlias, bits, ptr, struct, u32, ulong, union, when } from "../../sim/struct.ts";
 
 /**
  * What utrace keeps for a task that has engines. Where it is freed while its task lives (UTRACE_RCU, set by the
@@ -31,6 +31,17 @@ export const utrace_attached_engine = struct("utrace_attached_engine", {
   ops: ptr,
   data: ptr,
   flags: ulong,
+  /** What ptrace keeps for a task that it traces, if it is kept here and not in every task. */
+  ptrace: when(
+    "PTRACE_IN_ENGINE",
+    struct("ptrace_state", {
+      ptrace: u32,
+      ptraced: list_head,
+      ptrace_entry: list_head,
+      ptrace_message: ulong,
+      last_siginfo: ptr,
+    }),
+  ),
 });
 
 /** Fields, for short. */
