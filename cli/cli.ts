@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { BadParameter } from "../scenarios/parameters.ts";
 import { FINDING_KINDS } from "../sim/finding.ts";
+import { claimsCommand } from "./commands/claims.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { huntCommand } from "./commands/hunt.ts";
@@ -15,7 +16,7 @@ import { didYouMean } from "./suggest.ts";
 import { TOOL } from "./tool.ts";
 import { addStrategyOptions, HUNT_STRATEGY } from "./tuning.ts";
 
-const COMMANDS: readonly string[] = ["list", "run", "hunt", "replay", "compare", "demo"];
+const COMMANDS: readonly string[] = ["list", "run", "hunt", "replay", "compare", "claims", "demo"];
 
 const RUNS_MAX = 1e12;
 
@@ -90,6 +91,7 @@ function buildProgram(io: Io, done: (code: number) => void): Command {
   addHunt(program, io, done);
   addReplay(program, io, done);
   addCompare(program, io, done);
+  addClaims(program, io, done);
   addDemo(program, io, done);
   return program;
 }
@@ -172,6 +174,19 @@ function addCompare(program: Command, io: Io, done: (code: number) => void): voi
     done(await compareCommand(io, options));
   });
   example(command, "compare --runs 1000 --jobs 2", "compare --html lifetimes.html");
+}
+
+function addClaims(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program
+    .command("claims")
+    .description("claims of the 2008 thread, each with a verdict, its evidence, and the command that gives it again")
+    .argument("[NAME]", "only this claim")
+    .option("--runs <N>", "runs of each search", wholeNumber(1, RUNS_MAX), 100)
+    .option("--seed <S>", "whole number; decides all schedules", "1");
+  addJsonOption(command).action(async (name, options) => {
+    done(await claimsCommand(io, name, options));
+  });
+  example(command, "claims --runs 1000", "claims engine-refcount --json");
 }
 
 function addDemo(program: Command, io: Io, done: (code: number) => void): void {

@@ -4,9 +4,8 @@ import { UTRACE, utrace } from "../model/utrace/structs.ts";
 import type { Argument } from "../reports/comparison.ts";
 import type { Parameters } from "../scenarios/scenario.ts";
 import type { HistoryRow } from "../sim/history.ts";
-import type { Machine } from "../sim/machine.ts";
 import { ALLOC, FREE, SPIN_LOCK, SPIN_UNLOCK } from "../sim/op.ts";
-import { fieldLabel } from "../sim/struct.ts";
+import { fieldById, fieldLabel, type Layout } from "../sim/struct.ts";
 import { takeWalk } from "./walk.ts";
 
 /** The argument of a lifetime: its own words, and what the walk shows. */
@@ -17,34 +16,67 @@ export function argumentOf(lifetime: Lifetime, parameters: Parameters): Argument
     summary: lifetime.title,
     retryLoops: lifetime.argument.retryLoops,
     rules: lifetime.argument.rules,
-    unlocked: unlockedAccesses(run.history, machine),
+    unlocked: unlockedAccesses(run.history, machine.layout),
     states: null,
   };
 }
 
 /**
- * Places that touch a struct utrace without its lock: `function: struct->field`, each once, in alphabetical order.
+ * Places that touch a struct utrace without its lock: `function: struct->field`, each once, in alphabetical order, with
+ * the spinlocks that are held instead.
  *
  * Setting one up does not count: it begins to count with the first time its lock is taken, and ends with its free.
  */
-export function unlockedAccesses(history: readonly HistoryRow[], machine: Machine): string[] {
-  const size = machine.layout.sizeOf(utrace);
-  const lockAt = machine.layout.offset[UTRACE.lock.id] as number;
-  /** Who holds the lock of each struct that is in use, by address; "" for nobody. */
-  const holder = new Map<number, string>();
+export function unlockedAccesses(history: readonly HistoryRow[], layout: Layout): string[] {
+  const size = layout.sizeOf(utrace);
+  const lockAt = layout.offset[UTRACE.lock.id] as number;
+  const locks = new LocksHeld();
+  const structs = new Set<number>();
   const places = new Set<string>();
   for (const row of history) {
-    const actor = row.softirq ? `softirq/${row.cpu}` : `${row.task}/${row.pid}`;
-    if (row.field === UTRACE.lock.id && row.kind === SPIN_LOCK) holder.set(row.address - lockAt, actor);
-    else if (row.field === UTRACE.lock.id && row.kind === SPIN_UNLOCK) holder.set(row.address - lockAt, "");
-    else if (row.kind === ALLOC || row.kind === FREE) holder.delete(row.kind === FREE ? row.address : row.result);
+    const held = locks.see(row);
+    if (row.field === UTRACE.lock.id) structs.add(row.address - lockAt);
+    else if (row.kind === ALLOC) structs.delete(row.result);
+    else if (row.kind === FREE) structs.delete(row.address);
     else if (row.field >= 0) {
-      for (const [address, owner] of holder) {
-        if (owner !== actor && row.address >= address && row.address < address + size) {
-          places.add(`${row.backtrace[0] ?? ""}: ${fieldLabel(row.field)}`);
-        }
+      for (const address of structs) {
+        const inside = row.address >= address && row.address < address + size;
+        if (inside && !held.has(address + lockAt)) places.add(placeOf(row, [...held.values()]));
       }
     }
   }
   return [...places].sort();
+}
+
+function placeOf(row: HistoryRow, held: readonly number[]): string {
+  const others = held.map((field) => fieldById(field).path).sort();
+  const instead = others.length === 0 ? "" : ` (under ${others.join(" and ")})`;
+  return `${row.backtrace[0] ?? ""}: ${fieldLabel(row.field)}${instead}`;
+}
+
+/** Who holds which spinlocks, as far as a history tells. */
+class LocksHeld {
+  /** Field of each lock by its address, for each task or softirq. */
+  private readonly held = new Map<string, Map<number, number>>();
+  /** The lock each is taking: it has it when it does something else. */
+  private readonly taking = new Map<string, { readonly address: number; readonly field: number }>();
+
+  /** Takes the next row in; gives what its actor holds while it happens. */
+  see(row: HistoryRow): ReadonlyMap<number, number> {
+    const actor = row.softirq ? `softirq/${row.cpu}` : `${row.task}/${row.pid}`;
+    let own = this.held.get(actor);
+    if (own === undefined) {
+      own = new Map();
+      this.held.set(actor, own);
+    }
+    const taking = this.taking.get(actor);
+    const goesOn = row.kind === SPIN_LOCK && row.phase > 0;
+    if (taking !== undefined && row.kind !== 0 && !goesOn) {
+      own.set(taking.address, taking.field);
+      this.taking.delete(actor);
+    }
+    if (row.kind === SPIN_LOCK) this.taking.set(actor, { address: row.address, field: row.field });
+    else if (row.kind === SPIN_UNLOCK) own.delete(row.address);
+    return own;
+  }
 }

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { LIFETIMES } from "../model/utrace/lifetimes/index.ts";
 import { resolveParameters } from "../scenarios/parameters.ts";
-import { CRASHED, compareLifetimes, MEASURED, POISONED } from "./compare.ts";
+import { CRASHED, compareLifetimes, MEASURED, POISONED, PTRACE_MOVED } from "./compare.ts";
 import { costsOf } from "./cost.ts";
 import { memoryFor } from "./memory.ts";
 import { cachesOf } from "./sizes.ts";
@@ -19,6 +19,24 @@ test("struct utrace is 72 bytes where it was measured, 120 in the crash dump, in
   expect(cachesOf(named("pointer"), MEASURED).utrace).toMatchObject({ objectSize: 72, slabSize: 72 });
   expect(cachesOf(named("pointer"), CRASHED).utrace).toMatchObject({ objectSize: 120, slabSize: 120 });
   expect(cachesOf(named("pointer"), POISONED).utrace).toMatchObject({ slabSize: 192, objectsPerSlab: 21 });
+});
+
+test("the table of 2008-09-03, to the byte: object and slab of each cache", () => {
+  const pair = ({ slabSize, objectSize }: { readonly slabSize: number; readonly objectSize: number }) =>
+    `${slabSize}/${objectSize}`;
+  const clean = cachesOf(null, MEASURED);
+  const pointer = cachesOf(named("pointer"), MEASURED);
+  const embedded = cachesOf(named("embedded"), MEASURED);
+  expect(pair(clean.task)).toBe("1392/1384");
+  expect(pair(pointer.task)).toBe("1408/1400");
+  expect(pair(pointer.utrace as NonNullable<typeof pointer.utrace>)).toBe("72/72");
+  expect(pair(embedded.task)).toBe("1456/1456");
+  expect(embedded.utrace).toBeNull();
+});
+
+test("ptrace's fields are 48 bytes, in every task or in every engine", () => {
+  expect(cachesOf(null, PTRACE_MOVED).task.objectSize).toBe(1384 - 48);
+  expect(cachesOf(named("pointer"), PTRACE_MOVED).engine?.objectSize).toBe(48 + 56);
 });
 
 test("memory is whole slabs: one traced task costs a page for each of its caches", () => {

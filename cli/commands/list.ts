@@ -1,5 +1,5 @@
 /** `list`: what there is to run. */
-import { CONFIG_DEFAULTS, LIFETIMES, PATCHES } from "../../scenarios/parameters.ts";
+import { CONFIG_DEFAULTS, EXPERIMENTS, LIFETIMES, PATCHES } from "../../scenarios/parameters.ts";
 import type { Scenario } from "../../scenarios/scenario.ts";
 import { EXIT_CLEAN } from "../errors.ts";
 import type { Io } from "../io.ts";
@@ -9,12 +9,21 @@ import { printJson } from "../output/json.ts";
 export function listCommand(io: Io, options: { readonly json?: boolean }): number {
   const scenarios = io.scenarios.map(({ name, title, source, known }) => ({ name, title, source, known }));
   if (options.json === true) {
-    printJson(io.stdout, { scenarios, lifetimes: LIFETIMES, patches: PATCHES, config: CONFIG_DEFAULTS });
+    printJson(io.stdout, {
+      scenarios,
+      lifetimes: LIFETIMES,
+      patches: PATCHES,
+      experiments: EXPERIMENTS,
+      config: CONFIG_DEFAULTS,
+    });
     return EXIT_CLEAN;
   }
-  const patches = Object.entries(PATCHES).map(([name, what]) => `${name}\n    ${what}\n`);
+  const named = (all: Readonly<Record<string, string>>): string =>
+    Object.entries(all)
+      .map(([name, what]) => `${name}\n    ${what}\n`)
+      .join("\n");
   io.stdout.write(
-    `SCENARIOS\n\n${io.scenarios.map(describe).join("\n")}\nPATCHES (--patches)\n\n${patches.join("\n")}`,
+    `SCENARIOS\n\n${io.scenarios.map(describe).join("\n")}\nPATCHES (--patches)\n\n${named(PATCHES)}\nEXPERIMENTS (--patches too, but not among all)\n\n${named(EXPERIMENTS)}`,
   );
   return EXIT_CLEAN;
 }

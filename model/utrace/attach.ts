@@ -19,7 +19,7 @@ import { EXIT_DEAD, PF_KTHREAD, put_task_struct } from "../linux/sched.ts";
 import { TASK } from "../linux/structs.ts";
 import { alloc_engine, free_engine, isDetached, matching_engine, utrace_engine_get } from "./engine.ts";
 import { UTRACE_ATTACH_CREATE, UTRACE_ATTACH_EXCLUSIVE } from "./events.ts";
-import { utraceGlobals } from "./globals.ts";
+import { patched, utraceGlobals } from "./globals.ts";
 import { ENGINE, UTRACE } from "./structs.ts";
 
 /**
@@ -92,7 +92,8 @@ export const utrace_attach_task = kernel(function* utrace_attach_task(target: Pt
           continue;
         }
         yield* lifetime.readUnlock();
-        yield* list_add_tail(ref(engine, ENGINE.entry), ref(utrace, UTRACE.attaching));
+        const newcomers = patched("one-attach-list") ? UTRACE.attached : UTRACE.attaching;
+        yield* list_add_tail(ref(engine, ENGINE.entry), ref(utrace, newcomers));
         yield* note("engine-attached", engine, utrace);
         yield* lifetime.joined(target, utrace);
       }

@@ -35,7 +35,7 @@ import {
   UTRACE_DETACH,
   UTRACE_EVENT,
 } from "./events.ts";
-import { utraceGlobals } from "./globals.ts";
+import { patched, utraceGlobals } from "./globals.ts";
 import type { Inline } from "./lifetime.ts";
 import { ENGINE, UTRACE } from "./structs.ts";
 
@@ -161,6 +161,7 @@ export const utrace_engine_get = (engine: Ptr): Kernel<number> => atomic_add_ret
 
 /** Drops a reference; the last one frees the engine. */
 export function* utrace_engine_put(engine: Ptr): Inline<void> {
+  if (patched("no-engine-refcount")) return;
   if ((yield* atomic_add_return(engine, ENGINE.kref.refcount, -1)) === 0) {
     yield* __utrace_engine_release(ref(engine, ENGINE.kref));
   }
@@ -203,6 +204,12 @@ export function* engine_wants_stop(engine: Ptr): Inline<boolean> {
   return ((yield* load(engine, ENGINE.flags)) & ENGINE_STOP) !== 0;
 }
 
+/** Drops the reference of an engine for being attached. */
+function* putAttached(engine: Ptr): Inline<void> {
+  if (patched("no-engine-refcount")) yield* __utrace_engine_release(ref(engine, ENGINE.kref));
+  else yield* utrace_engine_put(engine);
+}
+
 /** Drops the attached references of engines taken off a task's lists. Without locks. */
 export const put_detached_list = kernel(function* put_detached_list(list: Ptr) {
   let at = yield* list_next(list);
@@ -210,7 +217,7 @@ export const put_detached_list = kernel(function* put_detached_list(list: Ptr) {
   while (at !== list) {
     yield* list_del_init(at);
     yield* note("engine-detached", list_entry(at, ENGINE.entry), 0);
-    yield* utrace_engine_put(list_entry(at, ENGINE.entry));
+    yield* putAttached(list_entry(at, ENGINE.entry));
     at = next;
     next = yield* list_next(at);
   }

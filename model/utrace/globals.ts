@@ -6,13 +6,16 @@ import type { Lifetime } from "./lifetime.ts";
 /** A fix from utrace's later history. */
 export type Patch = "stop-relookup" | "no-stop-after-last-detach";
 
+/** A change that nobody made: what part of the code is for, asked by leaving it out. */
+export type Experiment = "no-engine-refcount" | "one-attach-list";
+
 export interface UtraceGlobals {
   readonly utrace_cachep: Cache;
   readonly utrace_engine_cachep: Cache;
   /** Address of the ops of an engine that is marked detached but still on a list. */
   readonly utrace_detached_ops: Ptr;
   readonly lifetime: Lifetime;
-  readonly patches: ReadonlySet<Patch>;
+  readonly patches: ReadonlySet<Patch | Experiment>;
   /** `arch_has_single_step()` and `arch_has_block_step()`. */
   readonly archHasSingleStep: boolean;
   readonly archHasBlockStep: boolean;
@@ -20,4 +23,4 @@ export interface UtraceGlobals {
 
 /** utrace's part of the running kernel's variables. */
 export const utraceGlobals = (): UtraceGlobals => globals().utrace;
-export const patched = (patch: Patch): boolean => utraceGlobals().patches.has(patch);
+export const patched = (patch: Patch | Experiment): boolean => utraceGlobals().patches.has(patch);
