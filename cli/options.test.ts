@@ -7,7 +7,7 @@ import {
   PATCHES,
   resolveParameters,
 } from "../scenarios/parameters.ts";
-import { CHECK_NAMES } from "../sim/finding.ts";
+import { CHECK_NAMES, EXTRA_CHECK_NAMES } from "../sim/finding.ts";
 import { MEMORY_MODELS } from "../sim/storeBuffer.ts";
 import { givenOf, optionsFor } from "./options.ts";
 import { parseHuntSeed, parseRunSeed } from "./seed.ts";
@@ -24,7 +24,7 @@ const sensible = fc
       .subarray(Object.keys(CONFIG_DEFAULTS))
       .chain((keys) => fc.tuple(...keys.map((key) => fc.constantFrom(`${key}=y`, `${key}=n`))))
       .map((pairs) => pairs.join(",")),
-    checks: fc.subarray([...CHECK_NAMES]).map((names) => names.join(",")),
+    checks: fc.subarray([...CHECK_NAMES, ...EXTRA_CHECK_NAMES]).map((names) => names.join(",")),
     stepsMax: fc.integer({ min: 1, max: 100_000 }),
   })
   .filter((given) => {
@@ -91,4 +91,11 @@ describe("near misses", () => {
   ])("%s: %s", (word, guess) => {
     expect(nearest(word, ["list", "run", "hunt", "replay"])).toBe(guess);
   });
+});
+
+test("`all` are the checks made by default; one that is not is added to them by name", () => {
+  expect(resolveParameters({ checks: "all" }).checks).toEqual([...CHECK_NAMES]);
+  expect(resolveParameters({}).checks).not.toContain("data-race");
+  expect(resolveParameters({ checks: "all,data-race" }).checks).toEqual([...CHECK_NAMES, "data-race"]);
+  expect(resolveParameters({ checks: "data-race,kasan" }).checks).toEqual(["kasan", "data-race"]);
 });

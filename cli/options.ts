@@ -8,7 +8,14 @@ import {
   resolveParameters,
 } from "../scenarios/parameters.ts";
 import type { Parameters, Scenario } from "../scenarios/scenario.ts";
-import { CHECK_NAMES, FINDING_KINDS, type FindingKind, MEMORY_MODELS, type Program } from "../sim/index.ts";
+import {
+  CHECK_NAMES,
+  EXTRA_CHECK_NAMES,
+  FINDING_KINDS,
+  type FindingKind,
+  MEMORY_MODELS,
+  type Program,
+} from "../sim/index.ts";
 import { UsageError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { didYouMean } from "./suggest.ts";
@@ -51,7 +58,10 @@ export function addParameterOptions(command: Command): Command {
     .option("--memory <MODEL>", `memory model: ${MEMORY_MODELS.join(", ")} (default: ${memory})`)
     .option("--cpus <N>", `number of CPUs (default: ${cpus})`, wholeNumber(1))
     .option("--config <KEY=VALUE,...>", `kernel config, y or n (default: ${config.join(", ")})`, append)
-    .option("--checks <LIST>", `checks to make: all, or some of ${CHECK_NAMES.join(", ")} (default: all)`)
+    .option(
+      "--checks <LIST>",
+      `checks to make: all (${CHECK_NAMES.join(", ")}), some of them, or more: ${EXTRA_CHECK_NAMES.join(", ")} (default: all)`,
+    )
     .option("--steps-max <N>", `steps before a run is cut off (default: ${stepsMax})`, wholeNumber(1));
 }
 

@@ -10,6 +10,21 @@ const page = { address: at(0x7c31e000), objects: 21, inuse: 2, freelist: 0, flag
 const EVERY_TYPE: { readonly [T in FindingDetails["type"]]: Extract<FindingDetails, { type: T }> } = {
   memory: { type: "memory", write: true, address: object.address, size: 8, object },
   free: { type: "free", address: object.address, object },
+  race: {
+    type: "race",
+    access: { write: true, marked: false, address: object.address, size: 4 },
+    other: {
+      write: false,
+      marked: false,
+      address: object.address,
+      size: 4,
+      comm: "exe",
+      pid: 1,
+      cpu: 0,
+      step: 3,
+      backtrace: [],
+    },
+  },
   fault: { type: "fault", fault: "paging", address: "ffff88017c51c958", write: false },
   assertion: { type: "assertion", at: "kernel/utrace.c:532", expression: "utrace->stopped" },
   slab: {

@@ -4,6 +4,7 @@ import type { Config } from "../sim/struct.ts";
 import { type KernelImage, MODELLED_KERNEL } from "./dumpStack.ts";
 import { leakText, stuckText } from "./hang.ts";
 import { freeText, memoryText } from "./kasan.ts";
+import { raceText } from "./kcsan.ts";
 import { contextText, lockOrderText, messageText, spinlockText } from "./lockdep.ts";
 import { bugText, faultText, warnText } from "./oops.ts";
 import { slubText } from "./slub.ts";
@@ -20,6 +21,8 @@ export function findingText(finding: Finding, config: Config, image: KernelImage
   switch (details.type) {
     case "memory":
       return memoryText(finding, details, image);
+    case "race":
+      return raceText(finding, details, image);
     case "free":
       return freeText(finding, details, image);
     case "fault":

@@ -4,7 +4,7 @@
  * Pure: text in, {@link Parameters} or a {@link BadParameter} out.
  */
 import { LIFETIMES as lifetimesByName } from "../model/utrace/lifetimes/index.ts";
-import { CHECK_NAMES, type CheckName, type Config, MEMORY_MODELS } from "../sim/index.ts";
+import { CHECK_NAMES, type CheckName, type Config, EXTRA_CHECK_NAMES, MEMORY_MODELS } from "../sim/index.ts";
 import type { Parameters } from "./scenario.ts";
 
 /** A parameter that makes no sense; the message names it and says what would. */
@@ -102,14 +102,15 @@ function resolvePatches(text: string): string[] {
 }
 
 function resolveChecks(text: string): CheckName[] {
-  if (text === "all") return [...CHECK_NAMES];
   const names = list(text);
+  const known = [...CHECK_NAMES, ...EXTRA_CHECK_NAMES];
   for (const name of names) {
-    if (!(CHECK_NAMES as readonly string[]).includes(name)) {
-      throw new BadParameter(`unknown check "${name}"; known: ${CHECK_NAMES.join(", ")}, all`);
+    if (name !== "all" && !(known as readonly string[]).includes(name)) {
+      throw new BadParameter(`unknown check "${name}"; known: ${known.join(", ")}, all`);
     }
   }
-  return CHECK_NAMES.filter((name) => names.includes(name));
+  const all: readonly string[] = names.includes("all") ? CHECK_NAMES : [];
+  return known.filter((name) => names.includes(name) || all.includes(name));
 }
 
 function resolveConfig(text: string): Config {

@@ -22,9 +22,11 @@ export const FINDING_KINDS = [
 ] as const;
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
-/** Names of the checks, each of which can be switched off alone. `spec` is the model's own: see model/spec. */
+/** Names of the checks made by default, each of which can be switched off alone. `spec` is the model's own: see model/spec. */
 export const CHECK_NAMES = ["kasan", "lockdep", "spinlock", "rcu", "atomic-sleep", "hang", "leak", "spec"] as const;
-export type CheckName = (typeof CHECK_NAMES)[number];
+/** Checks that are made only when asked for: see `checks/dataRace.ts`. */
+export const EXTRA_CHECK_NAMES = ["data-race"] as const;
+export type CheckName = (typeof CHECK_NAMES)[number] | (typeof EXTRA_CHECK_NAMES)[number];
 
 /** Who did something, and where: as an alloc or free track, and as one side of a lock order. */
 export interface Site {
@@ -80,6 +82,15 @@ export interface TrackReport {
   readonly pid: number;
 }
 
+/** One side of a data race. */
+export interface RaceAccess {
+  readonly write: boolean;
+  /** READ_ONCE, a locked operation or the like. */
+  readonly marked: boolean;
+  readonly address: Ptr;
+  readonly size: number;
+}
+
 /** The part of a finding that depends on what was found. */
 export type FindingDetails =
   | {
@@ -90,6 +101,20 @@ export type FindingDetails =
       readonly object: ObjectInfo | null;
       /** Under TSO: the step that made the store, if it was right then and the object was freed before it arrived. */
       readonly storedAt?: number;
+    }
+  | {
+      readonly type: "race";
+      readonly access: RaceAccess;
+      /** The access before it that nothing orders with it, and who made it. */
+      readonly other: RaceAccess & {
+        readonly comm: string;
+        readonly pid: number;
+        readonly cpu: number;
+        readonly step: number;
+        readonly backtrace: readonly { readonly name: string; readonly address: string }[];
+      };
+      /** The bytes of the earlier access before it, and now, in hexadecimal. */
+      readonly change?: { readonly before: string; readonly after: string };
     }
   | { readonly type: "free"; readonly address: Ptr; readonly object: ObjectInfo | null }
   | {

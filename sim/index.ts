@@ -33,7 +33,15 @@ export {
   write,
 } from "./explore/threads/world.ts";
 
-export { CHECK_NAMES, type CheckName, FINDING_KINDS, type Finding, type FindingKind, findingKey } from "./finding.ts";
+export {
+  CHECK_NAMES,
+  type CheckName,
+  EXTRA_CHECK_NAMES,
+  FINDING_KINDS,
+  type Finding,
+  type FindingKind,
+  findingKey,
+} from "./finding.ts";
 export {
   type HuntOptions,
   type HuntResult,
@@ -48,7 +56,7 @@ export { atomic_t, kref, list_head, rcu_head, rwlock_t, spinlock_t } from "./ker
 export { pokeLock } from "./locks.ts";
 export { Machine, type MachineOptions } from "./machine.ts";
 export { type Measure, measure, tune } from "./measure.ts";
-export { container_of, globalsOf, type Kernel, type KernelFunction, kernel, type Ptr, ref } from "./op.ts";
+export { container_of, data_race, globalsOf, type Kernel, type KernelFunction, kernel, type Ptr, ref } from "./op.ts";
 export * from "./primitives.ts";
 export { execute, type Program, type RunOptions, type RunResult } from "./run.ts";
 export { formatSchedule, parseSchedule } from "./schedule.ts";

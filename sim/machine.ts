@@ -20,6 +20,7 @@ import {
   mightSleep,
   rcuFinding,
 } from "./checks/context.ts";
+import { DataRaces } from "./checks/dataRace.ts";
 import { Lockdep } from "./checks/lockdep.ts";
 import { badAccess, fault } from "./checks/memory.ts";
 import { Context } from "./context.ts";
@@ -87,6 +88,7 @@ import {
   STORE,
   SYNCHRONIZE_RCU,
   UPDATE,
+  UPDATE_MODE,
   USER,
   WAIT_INACTIVE,
   WAKE_UP,
@@ -284,6 +286,7 @@ export class Machine implements SlabHost {
   readonly rcuCheck: boolean;
   readonly atomicSleepCheck: boolean;
   readonly lockdep: Lockdep | null;
+  readonly races: DataRaces | null;
   private readonly ownLockdep: Lockdep;
   readonly preemptRcu: boolean;
   readonly debugSpinlock: boolean;
@@ -346,6 +349,7 @@ export class Machine implements SlabHost {
     this.stateField = (options.stateField ?? plain_task.fields.state).id;
     for (let i = 0; i < options.cpus; i++) this.cpus.push(new Cpu(i));
     this.buffers = options.memory === "tso" ? this.cpus.map(() => new StoreBuffer()) : null;
+    this.races = options.checks.has("data-race") ? new DataRaces(this) : null;
     this.slab = new Slab(this);
     this.staticNext = this.memory.allocPage();
     this.staticEnd = this.staticNext + PAGE_SIZE;
@@ -662,6 +666,7 @@ export class Machine implements SlabHost {
       this.stale = true;
       this.hash.add(event, 0, 0);
       if (this.buffers !== null) drainForEvent(this, event, cpu);
+      if (this.races !== null) this.races.event(event, cpu);
       if (this.history !== null && eventType(event) !== FLUSH) recordEvent(this, event, cpu);
       switch (eventType(event)) {
         case SWITCH:
@@ -704,8 +709,10 @@ export class Machine implements SlabHost {
     if (cpu.clock > this.now) this.now = cpu.clock;
     running.context = context;
     if (this.buffers !== null) drainForOp(this, cpu, context);
+    if (this.races !== null) this.races.before(cpu, context);
     const done = this.perform(cpu, context, event);
     const result = this.result;
+    if (this.races !== null) this.races.after(cpu, context, kind, done, result);
     this.hash.add(event, address, typeof result === "number" ? result : 0);
     if (before !== null) endRecord(this, before, cpu, context, event, kind, phase, address, field);
     if (!this.stale) this.stale = this.changesEvents(CHANGES_EVENTS[kind] as number, phase, done);
@@ -852,7 +859,7 @@ export class Machine implements SlabHost {
           this.result = context.scratch;
           return false;
         }
-        const made = this.updated(context.scratch, field, context.mode, context.value);
+        const made = this.updated(context.scratch, field, context.mode & UPDATE_MODE, context.value);
         this.write(cpu, context, at, size, code, made, field);
         this.result = this.valueOf(made, field);
         return true;
@@ -934,7 +941,7 @@ export class Machine implements SlabHost {
       case WAKE_UP: {
         const at = context.ptr + (this.offset[this.stateField] as number) - ARENA;
         if (!this.accessible(context, at, this.stateField, true)) return false;
-        return this.complete(this.wakeUp(context.ptr, context.value) ? 1 : 0);
+        return this.complete(this.wakeUp(cpu, context.ptr, context.value) ? 1 : 0);
       }
       case SET_TIMER: {
         if (context.timerArmed) this.timersArmed--;
@@ -1167,9 +1174,10 @@ export class Machine implements SlabHost {
   }
 
   /** `try_to_wake_up`. Mask 0 is `wake_up_new_task`: it queues a task that never ran. */
-  private wakeUp(task: Ptr, mask: number): boolean {
+  private wakeUp(cpu: Cpu, task: Ptr, mask: number): boolean {
     const state = this.peekState(task);
     const context = this.contextOf.get(task);
+    if (this.races !== null && context !== undefined) this.races.wake(cpu, context);
     if (mask !== 0) {
       if ((state & mask) === 0) return false;
       this.setState(task, TASK_RUNNING);
@@ -1183,7 +1191,7 @@ export class Machine implements SlabHost {
   private expireTimer(context: Context): void {
     this.disarm(context);
     this.now = Math.max(this.now, context.timerExpires);
-    this.wakeUp(context.task, TASK_ALL);
+    this.wakeUp(this.cpus[context.cpu] as Cpu, context.task, TASK_ALL);
   }
 
   private disarm(context: Context): void {
@@ -1230,7 +1238,7 @@ export class Machine implements SlabHost {
     if (cpu.rcuQueue.every((other) => other.head === 0)) cpu.rcuTail = 0;
     if (callback.sleeper !== null) {
       callback.sleeper.scratch = 1;
-      this.wakeUp(callback.sleeper.task, TASK_NORMAL);
+      this.wakeUp(cpu, callback.sleeper.task, TASK_NORMAL);
       return;
     }
     const over = cpu.current;
@@ -1358,7 +1366,7 @@ export class Machine implements SlabHost {
       cpu: by?.cpu ?? context.cpu,
       step: this.steps,
       time: this.now,
-      backtrace: this.backtrace(by?.backtrace ?? this.functionNames(context), siteOf(context.kind, field)),
+      backtrace: this.frames(by?.backtrace ?? this.functionNames(context), siteOf(context.kind, field)),
       access: field >= 0 ? fieldLabel(field) : "",
       taskAddress: context.task,
       interruptsOff: (this.cpus[context.cpu] as Cpu).irqOff,
@@ -1379,7 +1387,7 @@ export class Machine implements SlabHost {
   }
 
   /** Each function with the address in it, innermost first; `site` is what the innermost was doing. */
-  private backtrace(names: readonly string[], site: string): { name: string; address: string }[] {
+  frames(names: readonly string[], site: string): { name: string; address: string }[] {
     return names.map((name, i) => {
       const callee = i === 0 ? site : (names[i - 1] as string);
       return { name, address: this.symbols.describe(this.symbols.site(name, callee)) };

@@ -126,6 +126,16 @@ export const ADD = 3;
 export const ASSIGN = 4;
 export const COMPARE_EXCHANGE = 5;
 
+// How a LOAD, STORE or UPDATE counts for the check of data races (bits of request.mode).
+/** READ_ONCE, WRITE_ONCE. */
+export const MARKED = 0x10;
+/** rcu_assign_pointer: a marked store that publishes what was done before it. */
+export const RELEASE = 0x20;
+/** `data_race(...)`: plain on purpose. */
+export const EXEMPT = 0x40;
+/** The bits of an UPDATE's mode that say what it does. */
+export const UPDATE_MODE = 0xf;
+
 // Barriers (request.mode).
 export const MB = 1;
 export const RMB = 2;
@@ -184,6 +194,17 @@ const primitive = {
     return finished;
   },
 };
+
+/**
+ * `data_race(access)`: an access that is plain on purpose, so that the check of data races leaves it alone. The access
+ * is the same op with or without.
+ */
+export function data_race<R>(access: Kernel<R>): Kernel<R> {
+  if ((access as unknown) !== primitive)
+    throw new Error("[sim bug] data_race() takes a load, a store or the like itself");
+  request.mode |= EXEMPT;
+  return access;
+}
 
 /** Asks for nothing: `yield* nothing` goes on at once. */
 export const nothing = {

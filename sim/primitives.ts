@@ -31,6 +31,7 @@ import {
   type KernelFunction,
   KICK,
   LOAD,
+  MARKED,
   MB,
   NOTE,
   nothing,
@@ -42,6 +43,7 @@ import {
   RCU_READ_UNLOCK,
   READ_LOCK,
   READ_UNLOCK,
+  RELEASE,
   RMB,
   running,
   SCHEDULE,
@@ -70,6 +72,11 @@ export const load = (pointer: Ptr, field: Field): Kernel<number> => ask(LOAD, po
 /** Writes `pointer->field`. Not for bit-fields: those take a read and a write, see {@link assign_bits}. */
 export const store = (pointer: Ptr, field: Field, value: number): Kernel<void> =>
   ask(STORE, pointer, field.id, value, 0);
+
+/** A load or store that the compiler must leave as it is, as of a volatile field: marked for the check of data races. */
+export const READ_ONCE = (pointer: Ptr, field: Field): Kernel<number> => ask(LOAD, pointer, field.id, 0, MARKED);
+export const WRITE_ONCE = (pointer: Ptr, field: Field, value: number): Kernel<void> =>
+  ask(STORE, pointer, field.id, value, MARKED);
 
 /** `pointer->field |= bits`: one instruction, but a read and a write that another CPU can come between. */
 export const set_bits = (pointer: Ptr, field: Field, bits: number): Kernel<number> =>
@@ -141,8 +148,9 @@ export const rcu_read_unlock = (): Kernel<void> => ask(RCU_READ_UNLOCK, 0, -1, 0
 /** One load of a pointer that RCU protects. */
 export const rcu_dereference = (pointer: Ptr, field: Field): Kernel<Ptr> =>
   ask(RCU_DEREFERENCE, pointer, field.id, 0, 0);
-/** On x86 the barrier before the store is the compiler's alone, so this is the store. */
-export const rcu_assign_pointer = store;
+/** On x86 the barrier before the store is the compiler's alone, so this is the store, marked as one that publishes. */
+export const rcu_assign_pointer = (pointer: Ptr, field: Field, value: Ptr): Kernel<void> =>
+  ask(STORE, pointer, field.id, value, RELEASE);
 /**
  * Queues `callback` to run after a grace period, on this CPU, in softirq context.
  *

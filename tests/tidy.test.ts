@@ -14,7 +14,7 @@ interface Example {
 }
 
 const KERNEL_CODE = `
-import { kernel, load, store, type Kernel, type Ptr } from "../sim/index.ts";
+import { data_race, kernel, load, store, type Kernel, type Ptr } from "../sim/index.ts";
 import { list_head } from "../sim/kernelStructs.ts";
 const { next } = list_head.fields;
 function* twice(at: Ptr) {
@@ -129,7 +129,7 @@ const EXAMPLES: readonly { readonly rule: Rule; readonly examples: readonly Exam
         "model/ops1.ts",
         `export const f = kernel(function* f(at: Ptr) {
   yield* twice(at);
-  const x = (yield* load(at, next)) + (yield* load(at, next));
+  const x = (yield* load(at, next)) + (yield* data_race(load(at, next)));
   yield* x > 1 ? store(at, next, x) : twice(at);
   const later = twice(at);
   yield* later;

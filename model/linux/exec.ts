@@ -12,6 +12,7 @@ import {
   kernel,
   load,
   type Ptr,
+  READ_ONCE,
   schedule,
   spin_lock,
   spin_unlock,
@@ -42,7 +43,7 @@ const de_thread = kernel(function* de_thread(task: Ptr) {
   yield* zap_other_threads(task);
   const count = leader === task ? 1 : 2;
   yield* store(signal, SIGNAL.notify_count, count);
-  while ((yield* load(signal, SIGNAL.count.counter)) > count) {
+  while ((yield* READ_ONCE(signal, SIGNAL.count.counter)) > count) {
     yield* __set_current_state(TASK_UNINTERRUPTIBLE);
     yield* unlock_siglock_irq(task);
     yield* schedule();

@@ -13,6 +13,7 @@ import {
   clear_bits,
   cmpxchg,
   current,
+  data_race,
   end_task,
   type Field,
   forget,
@@ -32,6 +33,7 @@ import {
   spin_unlock,
   spin_unlock_irqrestore,
   store,
+  WRITE_ONCE,
   wake_up_state,
   write_lock_irq,
   write_unlock_irq,
@@ -124,7 +126,8 @@ const __exit_signal = kernel(function* __exit_signal(task: Ptr) {
   }
   yield* __unhash_process(task);
   yield* store(task, TASK.signal, 0);
-  yield* store(task, TASK.sighand, 0);
+  // Lock-free readers are meant to see this: lock_task_sighand looks again under the lock.
+  yield* WRITE_ONCE(task, TASK.sighand, 0);
   yield* spin_unlock(sighand, SIGHAND.siglock);
   yield* __cleanup_sighand(sighand);
   if (last) yield* kmem_cache_free(globals().signal_cachep, signal);
@@ -133,7 +136,8 @@ const __exit_signal = kernel(function* __exit_signal(task: Ptr) {
 const __unhash_process = kernel(function* __unhash_process(task: Ptr) {
   const pid = yield* load(task, TASK.thread_pid);
   if (pid !== 0) {
-    yield* store(pid, PID.task, 0);
+    // hlist_del_rcu: get_pid_task sees the old or the new.
+    yield* WRITE_ONCE(pid, PID.task, 0);
     yield* store(task, TASK.thread_pid, 0);
     yield* free_pid(pid);
   }
@@ -174,7 +178,7 @@ const exit_signals = kernel(function* exit_signals(task: Ptr) {
   if (yield* signal_pending(task)) {
     // A signal for the group may have been left to this thread.
     for (let t = yield* next_thread(task); t !== task; t = yield* next_thread(t)) {
-      if ((yield* signal_pending(t)) || ((yield* load(t, TASK.flags)) & PF_EXITING) !== 0) continue;
+      if ((yield* signal_pending(t)) || ((yield* data_race(load(t, TASK.flags))) & PF_EXITING) !== 0) continue;
       yield* recalc_sigpending_and_wake(t);
     }
     if ((yield* load(signal, SIGNAL.group_stop_count)) > 0 && (yield* add(signal, SIGNAL.group_stop_count, -1)) === 0) {
@@ -197,7 +201,7 @@ const forget_original_parent = kernel(function* forget_original_parent(father: P
   let reaper = globals().child_reaper;
   let sameGroup = false;
   for (let t = yield* next_thread(father); t !== father; t = yield* next_thread(t)) {
-    if (((yield* load(t, TASK.flags)) & PF_EXITING) === 0) {
+    if (((yield* data_race(load(t, TASK.flags))) & PF_EXITING) === 0) {
       reaper = t;
       sameGroup = true;
       break;
@@ -262,7 +266,7 @@ export const do_exit = kernel(function* do_exit(exitCode: number) {
   yield* spin_unlock(task, TASK.alloc_lock);
   yield* exit_notify(task, groupDead);
   yield* preempt_disable();
-  yield* store(task, TASK.state, TASK_DEAD);
+  yield* WRITE_ONCE(task, TASK.state, TASK_DEAD);
   // finish_task_switch drops the reference of "current". DEPARTS: in the kernel the next task does it.
   yield* put_task_struct(task);
   yield* end_task();

@@ -19,6 +19,7 @@ import {
   kernel,
   load,
   type Ptr,
+  READ_ONCE,
   read_lock,
   read_unlock,
   ref,
@@ -31,6 +32,7 @@ import {
   stackPop,
   stackPush,
   store,
+  WRITE_ONCE,
   wait_task_inactive,
   write_lock_irq,
   write_unlock_irq,
@@ -155,10 +157,10 @@ function* __ptrace_link(child: Ptr, newParent: Ptr) {
 const ptrace_untrace = kernel(function* ptrace_untrace(child: Ptr) {
   const sighand = yield* load(child, TASK.sighand);
   yield* spin_lock(sighand, SIGHAND.siglock);
-  if (((yield* load(child, TASK.state)) & __TASK_TRACED) !== 0) {
+  if (((yield* READ_ONCE(child, TASK.state)) & __TASK_TRACED) !== 0) {
     const signal = yield* load(child, TASK.signal);
     if (((yield* load(signal, SIGNAL.flags)) & SIGNAL_STOP_STOPPED) !== 0)
-      yield* store(child, TASK.state, TASK_STOPPED);
+      yield* WRITE_ONCE(child, TASK.state, TASK_STOPPED);
     else yield* signal_wake_up(child, true);
   }
   yield* spin_unlock(sighand, SIGHAND.siglock);
@@ -171,7 +173,7 @@ export const __ptrace_unlink = kernel(function* __ptrace_unlink(child: Ptr) {
   yield* store(child, TASK.ptrace, 0);
   yield* store(child, TASK.parent, yield* load(child, TASK.real_parent));
   yield* list_del_init(ref(child, TASK.ptrace_entry));
-  if (((yield* load(child, TASK.state)) & __TASK_TRACED) !== 0) yield* ptrace_untrace(child);
+  if (((yield* READ_ONCE(child, TASK.state)) & __TASK_TRACED) !== 0) yield* ptrace_untrace(child);
 });
 
 /** `ptrace_unlink`: as {@link __ptrace_unlink}, if the task is traced at all. */
@@ -381,8 +383,8 @@ export const ptrace_check_attach = kernel(function* ptrace_check_attach(child: P
     error = 0;
     const sighand = yield* load(child, TASK.sighand);
     yield* spin_lock_irq(sighand, SIGHAND.siglock);
-    const state = yield* load(child, TASK.state);
-    if ((state & __TASK_STOPPED) !== 0) yield* store(child, TASK.state, TASK_TRACED);
+    const state = yield* READ_ONCE(child, TASK.state);
+    if ((state & __TASK_STOPPED) !== 0) yield* WRITE_ONCE(child, TASK.state, TASK_TRACED);
     else if ((state & __TASK_TRACED) === 0 && !kill) error = -ESRCH;
     yield* spin_unlock_irq(sighand, SIGHAND.siglock);
   }

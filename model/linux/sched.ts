@@ -16,8 +16,9 @@ import {
   load,
   mod_timer,
   type Ptr,
+  READ_ONCE,
   schedule,
-  store,
+  WRITE_ONCE,
   wake_up_state,
 } from "../../sim/index.ts";
 import { thread_info } from "../../sim/kernelStructs.ts";
@@ -64,10 +65,10 @@ export function stateName(state: number): string {
 
 const FLAGS = thread_info.fields.flags;
 
-/** `test_tsk_thread_flag`: through task->stack, as a task's thread_info is found. */
+/** `test_tsk_thread_flag`: through task->stack, as a task's thread_info is found. test_bit takes a pointer to volatile. */
 export function* test_tsk_thread_flag(task: Ptr, flag: number) {
   const info = yield* load(task, TASK.stack);
-  return ((yield* load(info, FLAGS)) & flag) !== 0;
+  return ((yield* READ_ONCE(info, FLAGS)) & flag) !== 0;
 }
 export function* set_tsk_thread_flag(task: Ptr, flag: number) {
   const info = yield* load(task, TASK.stack);
@@ -83,27 +84,27 @@ export function* test_and_set_tsk_thread_flag(task: Ptr, flag: number) {
   return ((yield* atomic_or(info, FLAGS, flag)) & flag) !== 0;
 }
 
-/** The running task's thread flags: found from the stack pointer, so one load. */
-export const thread_flags = (): Kernel<number> => load(globals().threadInfo(current()), FLAGS);
+/** The running task's thread flags: found from the stack pointer, so one load, by assembly or test_bit. */
+export const thread_flags = (): Kernel<number> => READ_ONCE(globals().threadInfo(current()), FLAGS);
 export const clear_thread_flag = (flag: number): Kernel<number> =>
   atomic_andnot(globals().threadInfo(current()), FLAGS, flag);
 
 /** `signal_pending(task)`: lock-free. */
 export const signal_pending = (task: Ptr): Kernel<boolean> => test_tsk_thread_flag(task, TIF_SIGPENDING);
 
-/** `__set_current_state`: a plain store. */
-export const __set_current_state = (state: number): Kernel<void> => store(current(), TASK.state, state);
+/** `__set_current_state`: a store without a barrier. task->state is declared volatile: others look at it any time. */
+export const __set_current_state = (state: number): Kernel<void> => WRITE_ONCE(current(), TASK.state, state);
 
 /** Wakes the task whatever it sleeps in. */
 export const wake_up_process = (task: Ptr): Kernel<number> => wake_up_state(task, TASK_ALL);
 
 /** `task_is_stopped(task)`. */
 export function* task_is_stopped(task: Ptr) {
-  return ((yield* load(task, TASK.state)) & __TASK_STOPPED) !== 0;
+  return ((yield* READ_ONCE(task, TASK.state)) & __TASK_STOPPED) !== 0;
 }
 /** `task_is_stopped_or_traced(task)`. */
 export function* task_is_stopped_or_traced(task: Ptr) {
-  return ((yield* load(task, TASK.state)) & (__TASK_STOPPED | __TASK_TRACED)) !== 0;
+  return ((yield* READ_ONCE(task, TASK.state)) & (__TASK_STOPPED | __TASK_TRACED)) !== 0;
 }
 
 /**

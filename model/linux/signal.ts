@@ -12,12 +12,14 @@ import {
   add,
   clear_bits,
   current,
+  data_race,
   type Field,
   forget,
   kernel,
   kick_process,
   load,
   type Ptr,
+  READ_ONCE,
   rcu_dereference,
   rcu_read_lock,
   rcu_read_unlock,
@@ -252,7 +254,8 @@ function* continue_group(p: Ptr, signal: Ptr) {
 /** Whether `p` would take the signal now: a stopped or traced task takes only SIGKILL. */
 function* wants_signal(sig: number, p: Ptr) {
   if (((yield* load(p, TASK.blocked)) & sigmask(sig)) !== 0) return false;
-  if (((yield* load(p, TASK.flags)) & PF_EXITING) !== 0) return false;
+  // Only the task itself changes its flags; others may look, says sched.h.
+  if (((yield* data_race(load(p, TASK.flags))) & PF_EXITING) !== 0) return false;
   if (sig === SIGKILL) return true;
   if (yield* task_is_stopped_or_traced(p)) return false;
   return globals().task_curr(p) || !(yield* signal_pending(p));
@@ -415,8 +418,11 @@ const do_signal_stop = kernel(function* do_signal_stop(signr: number) {
     yield* store(signal, SIGNAL.group_exit_code, signr);
     left = 0;
     for (let t = yield* next_thread(task); t !== task; t = yield* next_thread(t)) {
-      const state = yield* load(t, TASK.state);
-      if (((yield* load(t, TASK.flags)) & PF_EXITING) === 0 && (state & (__TASK_STOPPED | __TASK_TRACED)) === 0) {
+      const state = yield* READ_ONCE(t, TASK.state);
+      if (
+        ((yield* data_race(load(t, TASK.flags))) & PF_EXITING) === 0 &&
+        (state & (__TASK_STOPPED | __TASK_TRACED)) === 0
+      ) {
         left++;
         yield* signal_wake_up(t, false);
       }
@@ -435,7 +441,8 @@ const do_signal_stop = kernel(function* do_signal_stop(signr: number) {
 export const zap_other_threads = kernel(function* zap_other_threads(p: Ptr) {
   yield* store(yield* load(p, TASK.signal), SIGNAL.group_stop_count, 0);
   for (let t = yield* next_thread(p); t !== p; t = yield* next_thread(t)) {
-    if ((yield* load(t, TASK.exit_state)) !== 0) continue;
+    // A dead thread is spared the bother; a SIGKILL more does it no harm.
+    if ((yield* data_race(load(t, TASK.exit_state))) !== 0) continue;
     yield* set_bits(t, TASK.pending.signal, sigmask(SIGKILL));
     yield* signal_wake_up(t, true);
   }

@@ -6,7 +6,7 @@
  *
  * @see include/linux/tracehook.h with the posted patch applied
  */
-import { load, type Ptr, rcu_dereference, set_bits, smp_mb } from "../../sim/index.ts";
+import { data_race, load, type Ptr, rcu_dereference, set_bits, smp_mb } from "../../sim/index.ts";
 import { current } from "../../sim/primitives.ts";
 import { utrace_release_task } from "../utrace/death.ts";
 import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "../utrace/events.ts";
@@ -61,8 +61,12 @@ export const DEATH_REAP = -1;
 /** ... and of a leader whose threads are still there. */
 export const DEATH_DELAYED_GROUP_LEADER = -2;
 
+/**
+ * Whether some engine wants one of these events. One load without a lock, so that a task that nobody traces pays for
+ * nothing else: a bit that is set later is for the next event.
+ */
 function* flagged(task: Ptr, events: number) {
-  return ((yield* load(task, TASK.utrace_flags)) & events) !== 0;
+  return ((yield* data_race(load(task, TASK.utrace_flags))) & events) !== 0;
 }
 
 /** System call entry; true if the call is not to be made. */
@@ -88,14 +92,14 @@ export function* tracehook_unsafe_exec(task: Ptr) {
   let unsafe = 0;
   const ptrace = yield* task_ptrace(task);
   if ((ptrace & PT_PTRACED) !== 0) unsafe |= (ptrace & PT_PTRACE_CAP) !== 0 ? LSM_UNSAFE_PTRACE_CAP : LSM_UNSAFE_PTRACE;
-  if ((yield* load(task, TASK.utrace_flags)) !== 0) unsafe |= yield* utrace_unsafe_exec(task);
+  if ((yield* data_race(load(task, TASK.utrace_flags))) !== 0) unsafe |= yield* utrace_unsafe_exec(task);
   return unsafe;
 }
 
 /** Who traces `task`, 0 for nobody; the answer of ptrace first. In an RCU read section. */
 export function* tracehook_tracer_task(task: Ptr) {
   if (((yield* task_ptrace(task)) & PT_PTRACED) !== 0) return yield* rcu_dereference(task, TASK.parent);
-  return (yield* load(task, TASK.utrace_flags)) !== 0 ? yield* utrace_tracer_task(task) : 0;
+  return (yield* data_race(load(task, TASK.utrace_flags))) !== 0 ? yield* utrace_tracer_task(task) : 0;
 }
 
 /** Whether breakpoints may be expected in the memory of `task`: someone wants to see its faults. */
@@ -169,7 +173,7 @@ export function* tracehook_finish_release_task(task: Ptr) {
 
 /** A signal handler's frame was set up. */
 export function* tracehook_signal_handler(stepping: boolean) {
-  if ((yield* load(current(), TASK.utrace_flags)) !== 0) yield* utrace_signal_handler(current(), stepping);
+  if ((yield* data_race(load(current(), TASK.utrace_flags))) !== 0) yield* utrace_signal_handler(current(), stepping);
   // BUG(kernel): whether anybody ptraces it is looked at only when it counts as stopped already.
   if (stepping) yield* ptrace_notify(SIGTRAP);
 }
@@ -188,13 +192,13 @@ export function* tracehook_consider_fatal_signal(task: Ptr) {
 
 /** Under the running task's siglock. */
 export function* tracehook_force_sigpending() {
-  if ((yield* load(current(), TASK.utrace_flags)) === 0) return false;
+  if ((yield* data_race(load(current(), TASK.utrace_flags))) === 0) return false;
   return yield* utrace_interrupt_pending();
 }
 
 /** Under the running task's siglock, which it may drop and take again; -1 says that it stays dropped. */
 export function* tracehook_get_signal(task: Ptr, info: siginfo_t, return_ka: sigaction) {
-  if ((yield* load(task, TASK.utrace_flags)) === 0) return 0;
+  if ((yield* data_race(load(task, TASK.utrace_flags))) === 0) return 0;
   return yield* utrace_get_signal(task, info, return_ka);
 }
 
@@ -226,5 +230,5 @@ export function* tracehook_report_death(task: Ptr, signal: number, deathCookie: 
 
 /** TIF_NOTIFY_RESUME was set: on the way to user mode. */
 export function* tracehook_notify_resume() {
-  if ((yield* load(current(), TASK.utrace_flags)) !== 0) yield* utrace_resume(current());
+  if ((yield* data_race(load(current(), TASK.utrace_flags))) !== 0) yield* utrace_resume(current());
 }

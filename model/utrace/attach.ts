@@ -1,10 +1,12 @@
 /** Attaching. @see kernel/utrace.c as posted: utrace_attach_task, utrace_attach_pid, get_utrace_lock */
 import {
+  data_race,
   forget,
   kernel,
   load,
   note,
   type Ptr,
+  READ_ONCE,
   rcu_read_lock,
   rcu_read_unlock,
   ref,
@@ -42,7 +44,8 @@ export const utrace_attach_task = kernel(function* utrace_attach_task(target: Pt
     yield* lifetime.readLock();
     let utrace = yield* lifetime.task_utrace_struct(target);
     yield* lifetime.readBarrier();
-    if ((yield* load(target, TASK.exit_state)) === EXIT_DEAD) {
+    // With the barriers: either this sees EXIT_DEAD, or release_task sees the pointer.
+    if ((yield* data_race(load(target, TASK.exit_state))) === EXIT_DEAD) {
       yield* lifetime.readUnlock();
       return ERR_PTR(create ? -ESRCH : -ENOENT);
     }
@@ -50,7 +53,8 @@ export const utrace_attach_task = kernel(function* utrace_attach_task(target: Pt
     if (utrace === 0) {
       yield* lifetime.readUnlock();
       if (!create) return ERR_PTR(-ENOENT);
-      if (((yield* load(target, TASK.flags)) & PF_KTHREAD) !== 0) return ERR_PTR(-EPERM);
+      // Only the task itself changes its flags; others may look, says sched.h.
+      if (((yield* data_race(load(target, TASK.flags))) & PF_KTHREAD) !== 0) return ERR_PTR(-EPERM);
       engine = yield* alloc_engine();
       if (engine === 0) return ERR_PTR(-ENOMEM);
     } else {
@@ -134,9 +138,11 @@ export const utrace_attach_pid = kernel(function* utrace_attach_pid(pid: Ptr, fl
  * @returns the struct, locked, or ERR_PTR of -EINVAL (no reference), -ESRCH (detached, or the target is dead).
  */
 export const get_utrace_lock = kernel(function* get_utrace_lock(target: Ptr, engine: Ptr, attached: boolean) {
-  if ((yield* load(engine, ENGINE.kref.refcount)) < 1) return ERR_PTR(-EINVAL);
+  // atomic_read.
+  if ((yield* READ_ONCE(engine, ENGINE.kref.refcount)) < 1) return ERR_PTR(-EINVAL);
   yield* rcu_read_lock();
-  const ops = yield* load(engine, ENGINE.ops);
+  // Without the lock, as the struct is not known yet; looked at again under it. Until then RCU keeps the task.
+  const ops = yield* data_race(load(engine, ENGINE.ops));
   if (ops === 0) {
     yield* rcu_read_unlock();
     return ERR_PTR(-ESRCH);
@@ -148,7 +154,7 @@ export const get_utrace_lock = kernel(function* get_utrace_lock(target: Ptr, eng
   const { lifetime } = utraceGlobals();
   let utrace = yield* lifetime.task_utrace_struct(target);
   yield* lifetime.readBarrier();
-  if (utrace === 0 || (yield* load(target, TASK.exit_state)) === EXIT_DEAD) utrace = ERR_PTR(-ESRCH);
+  if (utrace === 0 || (yield* data_race(load(target, TASK.exit_state))) === EXIT_DEAD) utrace = ERR_PTR(-ESRCH);
   else {
     yield* spin_lock(utrace, UTRACE.lock);
     const now = (yield* lifetime.stillServes(target, utrace)) ? yield* load(engine, ENGINE.ops) : 0;

@@ -11,6 +11,7 @@ import {
   kernel,
   load,
   type Ptr,
+  READ_ONCE,
   read_lock,
   read_unlock,
   ref,
@@ -19,6 +20,7 @@ import {
   spin_unlock,
   store,
   WARN_ON,
+  WRITE_ONCE,
 } from "../../sim/index.ts";
 import {
   EAGAIN,
@@ -164,7 +166,8 @@ export const utrace_set_events = kernel(function* utrace_set_events(target: Ptr,
     yield* set_bits(target, TASK.utrace_flags, events);
     yield* read_unlock(...tasklist());
   }
-  yield* store(engine, ENGINE.flags, events | ((yield* load(engine, ENGINE.flags)) & ENGINE_STOP));
+  // start_callback reads them without the lock: -EINPROGRESS says that it may have read the old ones.
+  yield* WRITE_ONCE(engine, ENGINE.flags, events | ((yield* load(engine, ENGINE.flags)) & ENGINE_STOP));
   yield* set_bits(target, TASK.utrace_flags, events);
   if ((events & UTRACE_EVENT_SYSCALL) !== 0 && (oldUtraceFlags & UTRACE_EVENT_SYSCALL) === 0) {
     yield* set_tsk_thread_flag(target, TIF_SYSCALL_TRACE);
@@ -173,7 +176,7 @@ export const utrace_set_events = kernel(function* utrace_set_events(target: Ptr,
   if ((yield* load(utrace, UTRACE.stopped)) === 0 && target !== current()) {
     // Pairs with the barrier in start_callback: the flags are stored before reporting is read.
     yield* smp_mb();
-    if ((yield* load(utrace, UTRACE.reporting)) === engine) ret = -EINPROGRESS;
+    if ((yield* READ_ONCE(utrace, UTRACE.reporting)) === engine) ret = -EINPROGRESS;
   }
   yield* spin_unlock(utrace, UTRACE.lock);
   return ret;
@@ -229,7 +232,7 @@ export const utrace_control = kernel(function* utrace_control(target: Ptr, engin
       else {
         // Pairs with the barrier in start_callback.
         yield* smp_mb();
-        if ((yield* load(utrace, UTRACE.reporting)) === engine) ret = -EINPROGRESS;
+        if ((yield* READ_ONCE(utrace, UTRACE.reporting)) === engine) ret = -EINPROGRESS;
       }
       break;
     case UTRACE_RESUME:
@@ -305,7 +308,8 @@ export const utrace_barrier = kernel(function* utrace_barrier(target: Ptr, engin
     if (IS_ERR(utrace)) {
       if (PTR_ERR(utrace) !== -ERESTARTSYS) return PTR_ERR(utrace);
     } else {
-      const over = (yield* load(utrace, UTRACE.stopped)) !== 0 || (yield* load(utrace, UTRACE.reporting)) !== engine;
+      const over =
+        (yield* load(utrace, UTRACE.stopped)) !== 0 || (yield* READ_ONCE(utrace, UTRACE.reporting)) !== engine;
       yield* spin_unlock(utrace, UTRACE.lock);
       if (over) return 0;
     }

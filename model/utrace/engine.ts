@@ -23,6 +23,7 @@ import {
   set_bits,
   smp_wmb,
   store,
+  WRITE_ONCE,
 } from "../../sim/index.ts";
 import { ptr, struct } from "../../sim/struct.ts";
 import { globals } from "../linux/globals.ts";
@@ -192,9 +193,9 @@ export const matching_engine = kernel(function* matching_engine(utrace: Ptr, fla
  * are never seen with old ops.
  */
 export function* mark_engine_detached(engine: Ptr): Inline<void> {
-  yield* store(engine, ENGINE.ops, utraceGlobals().utrace_detached_ops);
+  yield* WRITE_ONCE(engine, ENGINE.ops, utraceGlobals().utrace_detached_ops);
   yield* smp_wmb();
-  yield* store(engine, ENGINE.flags, UTRACE_EVENT.QUIESCE);
+  yield* WRITE_ONCE(engine, ENGINE.flags, UTRACE_EVENT.QUIESCE);
 }
 
 /** ENGINE_STOP: whether the engine keeps its task stopped. */

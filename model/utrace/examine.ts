@@ -9,6 +9,7 @@ import {
   kernel,
   load,
   type Ptr,
+  READ_ONCE,
   rcu_dereference,
   rcu_read_lock,
   rcu_read_unlock,
@@ -48,7 +49,7 @@ export const utrace_prepare_examine = kernel(function* utrace_prepare_examine(
   if (!(yield* engine_wants_stop(engine))) ret = -EINVAL;
   else if ((yield* load(target, TASK.exit_state)) !== 0) ret = -ESRCH;
   else {
-    exam.state = yield* load(target, TASK.state);
+    exam.state = yield* READ_ONCE(target, TASK.state);
     if (exam.state === TASK_RUNNING) ret = -EAGAIN;
     else yield* get_task_struct(target);
   }
@@ -74,7 +75,7 @@ export const utrace_finish_examine = kernel(function* utrace_finish_examine(
   let ret = 0;
   yield* rcu_read_lock();
   if (!(yield* engine_wants_stop(engine))) ret = -EINVAL;
-  else if ((yield* load(target, TASK.state)) !== exam.state) ret = -EAGAIN;
+  else if ((yield* READ_ONCE(target, TASK.state)) !== exam.state) ret = -EAGAIN;
   else yield* get_task_struct(target);
   yield* rcu_read_unlock();
   if (ret !== 0) return ret;

@@ -14,6 +14,7 @@ import {
   load,
   local_irq_enable,
   type Ptr,
+  READ_ONCE,
   ref,
   smp_mb,
   smp_rmb,
@@ -139,7 +140,8 @@ export const finish_callback = kernel(function* finish_callback(
   yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, 0);
   yield* cond_resched();
   report.result = ret & ~UTRACE_RESUME_MASK;
-  if (action === UTRACE_DETACH || isDetached(yield* load(engine, ENGINE.ops))) {
+  // A detach that comes after this look is found by the next pass, which utrace_control asks for.
+  if (action === UTRACE_DETACH || isDetached(yield* READ_ONCE(engine, ENGINE.ops))) {
     yield* store(engine, ENGINE.ops, utraceGlobals().utrace_detached_ops);
     report.detaches = true;
     return true;
@@ -174,10 +176,10 @@ const start_callback = kernel(function* start_callback(
   yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, engine);
   // Pairs with the barriers in utrace_control and utrace_set_events.
   yield* smp_mb();
-  let want = yield* load(engine, ENGINE.flags);
+  let want = yield* READ_ONCE(engine, ENGINE.flags);
   // Pairs with the barrier in mark_engine_detached: never new flags with old ops.
   yield* smp_rmb();
-  const ops = yield* load(engine, ENGINE.ops);
+  const ops = yield* READ_ONCE(engine, ENGINE.ops);
   if ((want & UTRACE_EVENT.QUIESCE) !== 0) {
     const report_quiesce = yield* callbackToCall(ops, "report_quiesce");
     const ret = yield* report_quiesce(report.action, engine, task, event);
@@ -187,7 +189,7 @@ const start_callback = kernel(function* start_callback(
     }
     yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, engine);
     yield* smp_mb();
-    want = yield* load(engine, ENGINE.flags);
+    want = yield* READ_ONCE(engine, ENGINE.flags);
   }
   if ((want & ENGINE_STOP) !== 0) report.action = UTRACE_STOP;
   if ((want & event) !== 0) {

@@ -4,9 +4,11 @@ import {
   BUG_ON,
   cond_resched,
   current,
+  data_race,
   kernel,
   load,
   type Ptr,
+  READ_ONCE,
   ref,
   set_bits,
   smp_mb,
@@ -74,7 +76,8 @@ const ACTION = k_sigaction.fields;
  * takes that in utrace_wakeup, after it has cleared task->utrace_flags and before it clears the pointer.
  */
 export const utrace_interrupt_pending = kernel(function* utrace_interrupt_pending() {
-  return (yield* load(yield* utraceGlobals().lifetime.own(current()), UTRACE.interrupt)) !== 0;
+  // utrace_control sets it before it takes the siglock to set TIF_SIGPENDING: if this is too early, that is not.
+  return (yield* data_race(load(yield* utraceGlobals().lifetime.own(current()), UTRACE.interrupt))) !== 0;
 });
 
 /** Puts a signal back on the task's queue. Takes the siglock and keeps it. */
@@ -139,9 +142,10 @@ function* reportSignal(
     const engine = list_entry(at, ENGINE.entry);
     yield* lifetime.poke(utrace, UTRACE.reporting, engine);
     yield* smp_mb();
-    const want = yield* load(engine, ENGINE.flags);
+    // As in start_callback.
+    const want = yield* READ_ONCE(engine, ENGINE.flags);
     yield* smp_rmb();
-    const ops = yield* load(engine, ENGINE.ops);
+    const ops = yield* READ_ONCE(engine, ENGINE.ops);
     if ((want & (event | UTRACE_EVENT.QUIESCE)) === 0) yield* lifetime.poke(utrace, UTRACE.reporting, 0);
     else {
       const report_signal = yield* callbackOf(ops, "report_signal");

@@ -9,8 +9,8 @@ import {
   schedule,
   spin_lock,
   spin_unlock,
-  store,
   WARN_ON,
+  WRITE_ONCE,
   wake_up_state,
 } from "../../sim/index.ts";
 import { kick_process } from "../../sim/primitives.ts";
@@ -138,7 +138,7 @@ export const utrace_wakeup = kernel(function* utrace_wakeup(target: Ptr, utrace:
   if (yield* task_is_stopped_or_traced(target)) {
     const signal = yield* load(target, TASK.signal);
     if (((yield* load(signal, SIGNAL.flags)) & SIGNAL_STOP_STOPPED) !== 0) {
-      yield* store(target, TASK.state, TASK_STOPPED);
+      yield* WRITE_ONCE(target, TASK.state, TASK_STOPPED);
     } else yield* wake_up_state(target, __TASK_STOPPED | __TASK_TRACED);
   }
   yield* unlock_task_sighand(lock);

@@ -32,8 +32,10 @@ import {
   type Machine,
   mod_timer,
   type Ptr,
+  READ_ONCE,
   schedule,
   store,
+  WRITE_ONCE,
   wake_up_state,
 } from "../../sim/index.ts";
 import type { Request } from "../../sim/op.ts";
@@ -49,7 +51,7 @@ export const TRACER_EVENTS = UTRACE_EVENT.QUIESCE | UTRACE_EVENT.EXEC | UTRACE_E
 /** Tells the tracer that the target is about to stop. */
 function* announce(engine: Ptr) {
   const data = yield* load(engine, ENGINE.data);
-  yield* store(data, TRACER.stopped, 1);
+  yield* WRITE_ONCE(data, TRACER.stopped, 1);
   yield* wake_up_state(yield* load(data, TRACER.task), TASK_INTERRUPTIBLE);
 }
 
@@ -96,7 +98,7 @@ export const tracer_ops: utrace_engine_ops = {
 /** `wait4` for the stop, or for a tick or two. */
 const waitForStop = kernel(function* tracer_wait(data: Ptr) {
   yield* __set_current_state(TASK_INTERRUPTIBLE);
-  if ((yield* load(data, TRACER.stopped)) !== 0) {
+  if ((yield* READ_ONCE(data, TRACER.stopped)) !== 0) {
     yield* __set_current_state(TASK_RUNNING);
     return;
   }
@@ -144,7 +146,7 @@ export function* justDetach(target: Ptr, engine: Ptr): ReturnType<Round> {
 const attachRound = kernel(function* tracer_round(pid: Ptr, ops: Ptr, data: Ptr, round: Round) {
   const target = yield* get_pid_task(pid);
   if (target === 0) return;
-  yield* store(data, TRACER.stopped, 0);
+  yield* WRITE_ONCE(data, TRACER.stopped, 0);
   const engine = yield* utrace_attach_task(target, UTRACE_ATTACH_CREATE, ops, data);
   if (!IS_ERR(engine)) {
     yield* round(target, engine, data);

@@ -18,7 +18,11 @@ function kernelCode(checker: ts.TypeChecker, type: ts.Type): "Kernel" | "Generat
   return yielded?.getSymbol()?.name === "Request" ? name : null;
 }
 
-/** What a value ends up in: brackets, type assertions and the branches of a choice are looked through. */
+/** `data_race(...)` marks an op and hands it on. */
+const isMark = (node: ts.Node): boolean =>
+  ts.isCallExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === "data_race";
+
+/** What a value ends up in: brackets, type assertions, marks and the branches of a choice are looked through. */
 function useOf(node: ts.Expression): { readonly value: ts.Node; readonly user: ts.Node } {
   let value: ts.Node = node;
   for (;;) {
@@ -28,6 +32,7 @@ function useOf(node: ts.Expression): { readonly value: ts.Node; readonly user: t
       ts.isAsExpression(user) ||
       ts.isSatisfiesExpression(user) ||
       ts.isNonNullExpression(user) ||
+      isMark(user) ||
       (ts.isConditionalExpression(user) && user.condition !== value);
     if (!through) return { value, user };
     value = user;

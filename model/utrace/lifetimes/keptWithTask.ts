@@ -7,7 +7,17 @@
  *
  * @see kernel/utrace.c, 742f1206423 (2009-03-02) to 2009-12
  */
-import { assign_bits, current, load, type Ptr, spin_unlock, store, sys_sched_yield } from "../../../sim/index.ts";
+import {
+  assign_bits,
+  current,
+  data_race,
+  load,
+  type Ptr,
+  spin_unlock,
+  store,
+  sys_sched_yield,
+  WRITE_ONCE,
+} from "../../../sim/index.ts";
 import { nothing } from "../../../sim/op.ts";
 import { EAGAIN, EPERM, ERESTARTNOINTR } from "../../linux/errno.ts";
 import { list_next } from "../../linux/list.ts";
@@ -22,7 +32,7 @@ import { UTRACE } from "../structs.ts";
 
 /** `utrace_attach_delay`: the creator of a task that was not woken yet attaches first, from report_clone. */
 function* utrace_attach_delay(target: Ptr): Inline<number> {
-  if (((yield* load(target, TASK.flags)) & PF_STARTING) === 0) return 0;
+  if (((yield* data_race(load(target, TASK.flags))) & PF_STARTING) === 0) return 0;
   const { lifetime } = utraceGlobals();
   const own = yield* lifetime.own(current());
   if (own !== 0 && (yield* lifetime.peek(own, UTRACE.u.live.cloning)) === target) return 0;
@@ -40,11 +50,12 @@ export const keptWithTask = {
   },
 
   peek: (utrace, field) => load(utrace, field),
-  poke: (utrace, field, value) => store(utrace, field, value),
+  // Of `reporting`: with a barrier behind it, against one in front of the reader's look.
+  poke: (utrace, field, value) => WRITE_ONCE(utrace, field, value),
   nextAttached: (_utrace, at) => list_next(at),
 
   *mayJoin(target: Ptr): Inline<number> {
-    if (((yield* load(target, TASK.flags)) & PF_KTHREAD) !== 0) return -EPERM;
+    if (((yield* data_race(load(target, TASK.flags))) & PF_KTHREAD) !== 0) return -EPERM;
     return yield* utrace_attach_delay(target);
   },
   *joined(target: Ptr, utrace: Ptr): Inline<void> {

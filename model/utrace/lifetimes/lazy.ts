@@ -11,17 +11,20 @@
  * @see kernel/utrace.c, c661ddb6295 and 28aa15a6b49 (2009-10): utrace_task_alloc, utrace_free_task
  */
 import {
+  data_race,
   kmem_cache_free,
   kmem_cache_zalloc,
   load,
   note,
   type Ptr,
+  READ_ONCE,
   ref,
   smp_mb,
   smp_wmb,
   spin_lock,
   spin_unlock,
   store,
+  WRITE_ONCE,
 } from "../../../sim/index.ts";
 import { ENOMEM, EPERM, ERR_PTR } from "../../linux/errno.ts";
 import { INIT_LIST_HEAD } from "../../linux/list.ts";
@@ -49,7 +52,7 @@ function* utrace_task_alloc(task: Ptr): Inline<boolean> {
   if (first) {
     // The struct is set up before it can be found. Pairs with the data dependency of whoever follows the pointer.
     yield* smp_wmb();
-    yield* store(task, TASK.utrace, utrace);
+    yield* WRITE_ONCE(task, TASK.utrace, utrace);
     yield* note("struct-live", utrace, task);
   }
   yield* spin_unlock(task, TASK.alloc_lock);
@@ -78,8 +81,9 @@ export const lazy: Lifetime = {
     ],
   },
 
-  own: (task) => load(task, TASK.utrace),
-  task_utrace_struct: (task) => load(task, TASK.utrace),
+  // Set once and never changed: whoever finds it follows the pointer.
+  own: (task) => READ_ONCE(task, TASK.utrace),
+  task_utrace_struct: (task) => READ_ONCE(task, TASK.utrace),
 
   *utrace_init_task(task: Ptr): Inline<void> {
     yield* store(task, TASK.utrace_flags, 0);
@@ -87,7 +91,7 @@ export const lazy: Lifetime = {
   },
 
   *utrace_first_engine(target: Ptr): Inline<Ptr> {
-    if (((yield* load(target, TASK.flags)) & PF_KTHREAD) !== 0) return ERR_PTR(-EPERM);
+    if (((yield* data_race(load(target, TASK.flags))) & PF_KTHREAD) !== 0) return ERR_PTR(-EPERM);
     if (!(yield* utrace_task_alloc(target))) return ERR_PTR(-ENOMEM);
     // The struct is there for good now, so what comes next is an attach like any other, beginning with the look at
     // exit_state. Pairs with the barrier in needsRelease: either that sees the pointer, or the look sees EXIT_DEAD.
@@ -98,7 +102,7 @@ export const lazy: Lifetime = {
   *needsRelease(task: Ptr): Inline<boolean> {
     // Pairs with the barrier in utrace_first_engine: EXIT_DEAD was stored before.
     yield* smp_mb();
-    return (yield* load(task, TASK.utrace)) !== 0;
+    return (yield* READ_ONCE(task, TASK.utrace)) !== 0;
   },
   takeForRelease: (task) => load(task, TASK.utrace),
 

@@ -14,12 +14,14 @@ import {
   call_rcu,
   container_of,
   current,
+  data_race,
   kernel,
   kmem_cache_free,
   kmem_cache_zalloc,
   load,
   note,
   type Ptr,
+  READ_ONCE,
   rcu_assign_pointer,
   rcu_dereference,
   rcu_read_lock,
@@ -31,6 +33,7 @@ import {
   spin_unlock,
   store,
   sys_sched_yield,
+  WRITE_ONCE,
 } from "../../../sim/index.ts";
 import { running } from "../../../sim/op.ts";
 import { ENOMEM, ERESTARTNOINTR, ERR_PTR } from "../../linux/errno.ts";
@@ -83,7 +86,8 @@ export const pointer: Lifetime = {
     ],
   },
 
-  own: (task) => load(task, TASK.utrace),
+  // "Once created, this pointer is changed only when the task is quiescent": so the task reads it as it likes.
+  own: (task) => READ_ONCE(task, TASK.utrace),
   task_utrace_struct: (task) => rcu_dereference(task, TASK.utrace),
   readBarrier: () => smp_rmb(),
   readLock: () => rcu_read_lock(),
@@ -93,7 +97,8 @@ export const pointer: Lifetime = {
   },
 
   peek: (utrace, field) => load(utrace, field),
-  poke: (utrace, field, value) => store(utrace, field, value),
+  // Of `reporting`: with a barrier behind it, against one in front of the reader's look.
+  poke: (utrace, field, value) => WRITE_ONCE(utrace, field, value),
   nextAttached: (_utrace, at) => list_next(at),
 
   boot() {},
@@ -103,7 +108,8 @@ export const pointer: Lifetime = {
   },
 
   *utrace_first_engine(target: Ptr, engine: Ptr): Inline<Ptr> {
-    if (((yield* load(target, TASK.flags)) & PF_STARTING) !== 0) {
+    // Only the task itself and its creator change its flags; others may look, says sched.h.
+    if (((yield* data_race(load(target, TASK.flags))) & PF_STARTING) !== 0) {
       // Not woken for the first time yet: its creator attaches first, from report_clone.
       const own = yield* load(current(), TASK.utrace);
       if (own === 0 || (yield* load(own, UTRACE.u.live.cloning)) !== target) {
@@ -125,7 +131,7 @@ export const pointer: Lifetime = {
       yield* rcu_assign_pointer(target, TASK.utrace, utrace);
       // Pairs with the barrier in tracehook_prepare_release_task: either that sees the pointer, or this sees EXIT_DEAD.
       yield* smp_mb();
-      if ((yield* load(target, TASK.exit_state)) !== EXIT_DEAD) {
+      if ((yield* data_race(load(target, TASK.exit_state))) !== EXIT_DEAD) {
         yield* note("struct-live", utrace, target);
         yield* note("engine-attached", engine, utrace);
         yield* spin_unlock(target, TASK.alloc_lock);
@@ -181,7 +187,7 @@ export const pointer: Lifetime = {
   *needsRelease(task: Ptr): Inline<boolean> {
     // Pairs with the barrier in utrace_first_engine: EXIT_DEAD was stored before.
     yield* smp_mb();
-    return (yield* load(task, TASK.utrace)) !== 0;
+    return (yield* READ_ONCE(task, TASK.utrace)) !== 0;
   },
 
   *takeForRelease(task: Ptr): Inline<Ptr> {
