@@ -1,6 +1,14 @@
 /** All scenarios, in the order in which they are listed. */
 import { attachDetachExec, attachDetachExecKill } from "./attach-detach-exec.ts";
 import { exitAttach } from "./exit-attach.ts";
+import { ptraceGroupStop } from "./ptrace-group-stop.ts";
+import { ptraceHidesTarget } from "./ptrace-hides-target.ts";
+import { ptraceLosesStop } from "./ptrace-loses-stop.ts";
+import { ptraceSignals } from "./ptrace-signals.ts";
+import { ptraceSingleStep } from "./ptrace-single-step.ts";
+import { ptraceClearsSystemCalls, utraceClearsSystemCalls } from "./ptrace-system-calls.ts";
+import { ptraceWait } from "./ptrace-wait.ts";
+import { ptraceWakesUtrace } from "./ptrace-wakes-utrace.ts";
 import { reapDetach } from "./reap-detach.ts";
 import type { Scenario } from "./scenario.ts";
 import { stopResume } from "./stop-resume.ts";
@@ -15,4 +23,13 @@ export const SCENARIOS: readonly Scenario[] = [
   reapDetach,
   stopResume,
   threadExec,
+  ptraceWakesUtrace,
+  ptraceLosesStop,
+  ptraceHidesTarget,
+  ptraceClearsSystemCalls,
+  utraceClearsSystemCalls,
+  ptraceSingleStep,
+  ptraceSignals,
+  ptraceGroupStop,
+  ptraceWait,
 ];

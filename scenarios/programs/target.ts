@@ -54,6 +54,15 @@ export const jobControl = kernel(function* job_control(pid: Ptr, rounds: number)
   yield* put_pid(pid);
 });
 
+/** Sends SIGCONT now and then. Owns a reference to the pid. */
+export const continues = kernel(function* continues(pid: Ptr, rounds: number) {
+  for (let round = 0; round < rounds; round++) {
+    yield* user_mode(100_000);
+    yield* syscall(kill_pid_info, SIGCONT, pid);
+  }
+  yield* put_pid(pid);
+});
+
 /** Runs in user mode: whoever is queued behind it has to wait. */
 export const spinner = kernel(function* spinner(rounds: number) {
   for (let round = 0; round < rounds; round++) yield* user_mode(5_000_000);

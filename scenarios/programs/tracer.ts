@@ -43,13 +43,14 @@ import { ptr, struct, u32 } from "../../sim/struct.ts";
 
 /** What an engine's callbacks and its tracer share; engine->data points to it. */
 const tracer_data = struct("tracer", { stopped: u32, task: ptr });
-const TRACER = tracer_data.fields;
+/** Its fields. */
+export const TRACER = tracer_data.fields;
 
 /** The events such a debugger wants. */
 export const TRACER_EVENTS = UTRACE_EVENT.QUIESCE | UTRACE_EVENT.EXEC | UTRACE_EVENT_SIGNAL_ALL;
 
 /** Tells the tracer that the target is about to stop. */
-function* announce(engine: Ptr) {
+export function* announce(engine: Ptr) {
   const data = yield* load(engine, ENGINE.data);
   yield* WRITE_ONCE(data, TRACER.stopped, 1);
   yield* wake_up_state(yield* load(data, TRACER.task), TASK_INTERRUPTIBLE);
@@ -96,7 +97,7 @@ export const tracer_ops: utrace_engine_ops = {
 };
 
 /** `wait4` for the stop, or for a tick or two. */
-const waitForStop = kernel(function* tracer_wait(data: Ptr) {
+export const waitForStop = kernel(function* tracer_wait(data: Ptr) {
   yield* __set_current_state(TASK_INTERRUPTIBLE);
   if ((yield* READ_ONCE(data, TRACER.stopped)) !== 0) {
     yield* __set_current_state(TASK_RUNNING);
@@ -110,7 +111,8 @@ const waitForStop = kernel(function* tracer_wait(data: Ptr) {
 /** One round of a tracer on a target it holds a reference to. The engine is attached; its reference is dropped after. */
 export type Round = (target: Ptr, engine: Ptr, data: Ptr) => Generator<Request, void, unknown>;
 
-function* detach(target: Ptr, engine: Ptr): Generator<Request, void, unknown> {
+/** Detaches, and waits for a callback that may be running. */
+export function* detach(target: Ptr, engine: Ptr): Generator<Request, void, unknown> {
   if ((yield* utrace_control(target, engine, UTRACE_DETACH)) === -EINPROGRESS) yield* utrace_barrier(target, engine);
 }
 
