@@ -1,5 +1,6 @@
 /** All scenarios, in the order in which they are listed. */
 import { attachDetachExec, attachDetachExecKill } from "./attach-detach-exec.ts";
+import { detachKillDoubleFree } from "./detach-kill-double-free.ts";
 import { exitAttach } from "./exit-attach.ts";
 import { ptraceGroupStop } from "./ptrace-group-stop.ts";
 import { ptraceHidesTarget } from "./ptrace-hides-target.ts";
@@ -32,4 +33,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ptraceSignals,
   ptraceGroupStop,
   ptraceWait,
+  detachKillDoubleFree,
 ];

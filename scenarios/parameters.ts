@@ -31,6 +31,8 @@ export const LIFETIMES: readonly string[] = [...lifetimesByName.keys()];
 export const PATCHES: Readonly<Record<string, string>> = {
   "stop-relookup": "utrace_stop looks task->utrace up again, under RCU and its lock, after waking (f357a74067b)",
   "no-stop-after-last-detach": "utrace_reset takes back a stop once the last engine has gone (f357a74067b)",
+  "taker-frees":
+    "who sets task->utrace to NULL owns the free: the rule of the posted version, for --lifetime prototype",
 };
 
 /** Changes that nobody made, which ask what part of the code is for. Named like patches, but not among `all`. */

@@ -270,6 +270,8 @@ export class Machine implements SlabHost {
   stopped = false;
   /** Lock debugging still on: it goes off with its first complaint, and with an oops. */
   debugLocks = true;
+  /** An object with two owners has been reported. */
+  private twoOwnersSeen = false;
   /** The first memory error has been reported; later ones are its consequences. */
   memoryErrorSeen = false;
 
@@ -1341,6 +1343,16 @@ export class Machine implements SlabHost {
   slabFinding(report: SlabReport): void {
     const title = `BUG ${report.cache}: ${report.title}`;
     this.finding("slab-corruption", title, this.acting(), { type: "slab", slab: report }, false);
+  }
+  /** What comes of a double free where nobody notices it: reported besides the free, as it is what one sees of it. */
+  slabHandedOutTwice(cache: string, address: Ptr, allocated: Site): void {
+    if (!this.kasan || this.twoOwnersSeen) return;
+    this.twoOwnersSeen = true;
+    const context = this.acting();
+    const first = `allocated in ${allocated.backtrace[0]} by ${allocated.comm}/${allocated.pid} at step ${allocated.step}`;
+    const message = `object 0x${this.memory.hex(address)} of ${cache} is handed out again while in use: ${first}`;
+    const title = `BUG: KASAN: object of ${cache} handed out twice in ${this.functionOf(context)}`;
+    this.finding("double-free", title, context, { type: "message", message }, false);
   }
 
   /**

@@ -38,6 +38,8 @@ class Bench implements SlabHost {
   jiffies = (): number => this.now;
   caller = (): number => 0x80300000 | 0;
   site = () => ({ comm: "test", pid: this.pid(), cpu: this.cpu, step: 0, backtrace: [] });
+  readonly twice: Ptr[] = [];
+  slabHandedOutTwice = (_cache: string, object: Ptr): void => void this.twice.push(object);
   slabFinding = (report: SlabReport): void => void this.reports.push(report);
   slabReadable = (address: Ptr): boolean => {
     const at = address - ARENA;

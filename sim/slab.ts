@@ -161,6 +161,8 @@ export interface SlabHost {
   slabReadable(address: Ptr): boolean;
   site(): Site;
   slabFinding(report: SlabReport): void;
+  /** An object that is in use is handed out again: its page's free list had it although it was not free. */
+  slabHandedOutTwice(cache: string, object: Ptr, allocated: Site): void;
 }
 
 /** The slab allocator of one machine. */
@@ -408,6 +410,10 @@ export class Slab {
     // A free list that was overwritten can lead anywhere.
     if (page === undefined) return;
     const index = page.indexOf(object);
+    const before = page.allocated[index];
+    if (before !== undefined && before !== null && page.freed[index] === null) {
+      this.host.slabHandedOutTwice(page.cache.name, object, before);
+    }
     page.allocated[index] = this.host.site();
     page.freed[index] = null;
   }

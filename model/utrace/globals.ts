@@ -4,7 +4,7 @@ import { globals } from "../linux/globals.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 /** A fix from utrace's later history. */
-export type Patch = "stop-relookup" | "no-stop-after-last-detach";
+export type Patch = "stop-relookup" | "no-stop-after-last-detach" | "taker-frees";
 
 /** A change that nobody made: what part of the code is for, asked by leaving it out. */
 export type Experiment = "no-engine-refcount" | "one-attach-list";

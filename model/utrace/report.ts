@@ -404,6 +404,19 @@ export const finish_resume_report = kernel(function* finish_resume_report(
   return false;
 });
 
+/** A pass of report_quiesce alone. */
+export function* report_quiescent(task: Ptr, utrace: Ptr, report: utrace_report): Inline<void> {
+  const { lifetime } = utraceGlobals();
+  const head = ref(utrace, UTRACE.attached);
+  let at = yield* lifetime.nextAttached(utrace, head);
+  let next = yield* lifetime.nextAttached(utrace, at);
+  while (at !== head) {
+    yield* start_callback(utrace, report, list_entry(at, ENGINE.entry), task, 0);
+    at = next;
+    next = yield* lifetime.nextAttached(utrace, at);
+  }
+}
+
 /** TIF_NOTIFY_RESUME was set: a pass of report_quiesce alone, then stop or go on to user mode. */
 export const utrace_resume = kernel(function* utrace_resume(task: Ptr) {
   const { lifetime } = utraceGlobals();
@@ -424,14 +437,7 @@ export const utrace_resume = kernel(function* utrace_resume(task: Ptr) {
     return;
   }
   yield* start_report(utrace);
-  const head = ref(utrace, UTRACE.attached);
-  let at = yield* lifetime.nextAttached(utrace, head);
-  let next = yield* lifetime.nextAttached(utrace, at);
-  while (at !== head) {
-    yield* start_callback(utrace, report, list_entry(at, ENGINE.entry), task, 0);
-    at = next;
-    next = yield* lifetime.nextAttached(utrace, at);
-  }
+  yield* report_quiescent(task, utrace, report);
   if ((yield* finish_resume_report(report, task, utrace)) && !(yield* signal_pending(task))) {
     yield* lockedRecalcSigpending(task);
   }

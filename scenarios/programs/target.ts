@@ -6,9 +6,20 @@ import { sys_execve } from "../../model/linux/exec.ts";
 import { do_exit } from "../../model/linux/exit.ts";
 import { CLONE_THREAD, do_fork } from "../../model/linux/fork.ts";
 import { put_pid } from "../../model/linux/pid.ts";
+import { __set_current_state, TASK_INTERRUPTIBLE } from "../../model/linux/sched.ts";
 import { do_group_exit, kill_pid_info, SIGCONT, SIGKILL, SIGSTOP } from "../../model/linux/signal.ts";
+import { TASK } from "../../model/linux/structs.ts";
 import { utraceGlobals } from "../../model/utrace/globals.ts";
-import { forget, kernel, kmem_cache_alloc, kmem_cache_free, type Ptr } from "../../sim/index.ts";
+import {
+  current,
+  forget,
+  kernel,
+  kmem_cache_alloc,
+  kmem_cache_free,
+  load,
+  type Ptr,
+  schedule,
+} from "../../sim/index.ts";
 
 /** Execs itself again and again, then exits. */
 export const execLoop = kernel(function* exe(rounds: number) {
@@ -20,6 +31,29 @@ export const execLoop = kernel(function* exe(rounds: number) {
   yield* user_mode(300_000);
   yield* forget("exit");
   yield* syscall(do_group_exit, 0);
+});
+
+const sys_getpid = kernel(function* sys_getpid() {
+  return yield* load(current(), TASK.pid);
+});
+
+/** Makes a system call that does next to nothing, a number of times, then exits. */
+export const syscallLoop = kernel(function* exe_syscalls(rounds: number) {
+  for (let round = 0; round < rounds; round++) {
+    yield* user_mode(50_000);
+    yield* syscall(sys_getpid);
+  }
+  yield* syscall(do_group_exit, 0);
+});
+
+const sys_pause = kernel(function* sys_pause() {
+  yield* __set_current_state(TASK_INTERRUPTIBLE);
+  yield* schedule();
+});
+
+/** Sleeps until it is killed. */
+export const pausing = kernel(function* exe_pausing() {
+  for (;;) yield* syscall(sys_pause);
 });
 
 /** Does some work, then exits. */

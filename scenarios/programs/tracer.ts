@@ -7,6 +7,7 @@ import { syscall, user_mode } from "../../model/linux/entry.ts";
 import { EINPROGRESS, IS_ERR } from "../../model/linux/errno.ts";
 import { get_pid_task, put_pid } from "../../model/linux/pid.ts";
 import { __set_current_state, put_task_struct, TASK_INTERRUPTIBLE, TASK_RUNNING } from "../../model/linux/sched.ts";
+import { kill_pid_info, SIGKILL } from "../../model/linux/signal.ts";
 import { utrace_attach_task } from "../../model/utrace/attach.ts";
 import { utrace_barrier, utrace_control, utrace_set_events } from "../../model/utrace/control.ts";
 import { placeOps, type utrace_engine_ops, utrace_engine_put } from "../../model/utrace/engine.ts";
@@ -35,6 +36,7 @@ import {
   READ_ONCE,
   schedule,
   store,
+  synchronize_rcu,
   WRITE_ONCE,
   wake_up_state,
 } from "../../sim/index.ts";
@@ -96,6 +98,14 @@ export const tracer_ops: utrace_engine_ops = {
   report_reap,
 };
 
+const report_syscall_entry = kernel(function* tracer_report_syscall_entry(_action: number, engine: Ptr, _task: Ptr) {
+  yield* announce(engine);
+  return UTRACE_STOP;
+});
+
+/** The callbacks of a debugger that stops its target at every system call. */
+export const syscall_tracer_ops: utrace_engine_ops = { ...tracer_ops, report_syscall_entry };
+
 /** `wait4` for the stop, or for a tick or two. */
 export const waitForStop = kernel(function* tracer_wait(data: Ptr) {
   yield* __set_current_state(TASK_INTERRUPTIBLE);
@@ -123,6 +133,27 @@ export function* stopDetach(target: Ptr, engine: Ptr, data: Ptr): ReturnType<Rou
   if ((yield* choose(4)) !== 0) yield* waitForStop(data);
   yield* detach(target, engine);
 }
+
+/** Lets the target stop at its next system call, and detaches. */
+export function* stopAtSyscallDetach(target: Ptr, engine: Ptr, data: Ptr): ReturnType<Round> {
+  yield* utrace_set_events(target, engine, UTRACE_EVENT.QUIESCE | UTRACE_EVENT.SYSCALL_ENTRY);
+  yield* waitForStop(data);
+  yield* detach(target, engine);
+}
+
+const hasStopped = kernel(function* has_stopped(data: Ptr) {
+  return (yield* READ_ONCE(data, TRACER.stopped)) !== 0;
+});
+
+/** `kill -9` of a tracer's target, about when it has stopped. Owns a reference to the pid. */
+export const killAtStop = kernel(function* kill_at_stop(pid: Ptr, data: Ptr) {
+  for (let looks = 0; looks < PATIENCE && !(yield* syscall(hasStopped, data)); looks++) yield* user_mode(20_000);
+  for (let left = yield* choose(10); left > 0; left--) yield* user_mode(1_000);
+  yield* syscall(kill_pid_info, SIGKILL, pid);
+  yield* put_pid(pid);
+});
+/** Looks after which the killer waits no longer. */
+const PATIENCE = 60;
 
 /** Interrupts the target, waits for the stop, lets it run again, and detaches. */
 export function* stopResumeDetach(target: Ptr, engine: Ptr, data: Ptr): ReturnType<Round> {
@@ -176,8 +207,52 @@ export const tracerMain = kernel(function* tracer(
   for (const pid of pids) yield* put_pid(pid);
 });
 
-/** Kernel memory a tracer needs: its ops table, shared by all, and its own data. */
-export const tracerMemory = (machine: Machine): { ops: Ptr; data: Ptr } => ({
-  ops: placeOps(machine, tracer_ops),
+const attachTo = kernel(function* tracer_attach(pid: Ptr, ops: Ptr, data: Ptr) {
+  const target = yield* get_pid_task(pid);
+  if (target === 0) return null;
+  const engine = yield* utrace_attach_task(target, UTRACE_ATTACH_CREATE, ops, data);
+  if (!IS_ERR(engine)) return { target, engine };
+  yield* put_task_struct(target);
+  return null;
+});
+
+const letGoOf = kernel(function* tracer_let_go(target: Ptr, engine: Ptr) {
+  yield* detach(target, engine);
+  yield* utrace_engine_put(engine);
+  yield* put_task_struct(target);
+});
+
+const tracer_wait_for_rcu = kernel(function* tracer_wait_for_rcu() {
+  yield* synchronize_rcu();
+});
+
+/** One round on the first target; then an engine on each of the others, all at the same time; last they are killed. */
+export const tracerOfMany = kernel(function* tracer_of_many(
+  pids: readonly [Ptr, ...Ptr[]],
+  ops: Ptr,
+  data: Ptr,
+  round: Round,
+) {
+  const [first, ...others] = pids;
+  yield* store(data, TRACER.task, current());
+  yield* syscall(attachRound, first, ops, data, round);
+  const held: { target: Ptr; engine: Ptr }[] = [];
+  // What the round has left to RCU is free by the time the others want something of the same size.
+  yield* syscall(tracer_wait_for_rcu);
+  for (const pid of others) {
+    yield* user_mode(20_000);
+    const got = yield* syscall(attachTo, pid, ops, data);
+    if (got !== null && got !== undefined) held.push(got);
+  }
+  for (const { target, engine } of held) yield* syscall(letGoOf, target, engine);
+  for (const pid of others) yield* syscall(kill_pid_info, SIGKILL, pid);
+  for (const pid of pids) yield* put_pid(pid);
+});
+
+/**
+ * Kernel memory a tracer needs: its ops table, shared by all with the same ops, and its own data.
+ */
+export const tracerMemory = (machine: Machine, ops = tracer_ops): { ops: Ptr; data: Ptr } => ({
+  ops: placeOps(machine, ops),
   data: machine.allocStaticStruct(tracer_data),
 });

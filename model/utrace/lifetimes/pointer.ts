@@ -55,7 +55,7 @@ export const utrace_free = kernel(function* utrace_free(rhead: Ptr) {
 });
 
 /** Gives the struct up: once, says `check_dead`. Lock held on entry, released. */
-const rcu_utrace_free = kernel(function* rcu_utrace_free(utrace: Ptr) {
+export const rcu_utrace_free = kernel(function* rcu_utrace_free(utrace: Ptr) {
   if (running.config.UTRACE_DEBUG === true) {
     const left = yield* atomic_add_return(utrace, UTRACE.check_dead.counter, -1);
     yield* BUG_ON(left !== 0, "!atomic_dec_and_test(&utrace->check_dead)", "kernel/utrace.c:CHECK_DEAD");
