@@ -21,7 +21,16 @@ export const detachKillDoubleFree: Scenario = {
   title: "Can a detach and the task that a SIGKILL wakes both free the same struct utrace?",
   source:
     "Alexey Dobriyan, 2008-08-26 15:55: that struct utrace double-free; check_dead of the posted code is from then",
-  known: ["use-after-free", "hung-task", "lock-misuse"],
+  known: [
+    "use-after-free",
+    "double-free",
+    "slab-corruption",
+    "paging-fault",
+    "bug-on",
+    "lock-misuse",
+    "leak",
+    "spec-divergence",
+  ],
   program: (parameters) =>
     world("detach-kill-double-free", parameters, (kernel) => {
       const target = kernel.process({ comm: "exe", pid: 5118, subject: true }, syscallLoop, 40);

@@ -20,7 +20,7 @@ export interface Scenario {
   readonly title: string;
   /** Where it comes from: message of the thread (author, date), or the part of the patch it exercises. */
   readonly source: string;
-  /** Kinds of finding that are known for the code as posted. */
+  /** Kinds of finding that are known without patches: as posted, or under the lifetime that the scenario is about. */
   readonly known: readonly FindingKind[];
   /** Makes the world for these parameters. */
   program(parameters: Parameters): Program;

@@ -1352,7 +1352,7 @@ export class Machine implements SlabHost {
     const first = `allocated in ${allocated.backtrace[0]} by ${allocated.comm}/${allocated.pid} at step ${allocated.step}`;
     const message = `object 0x${this.memory.hex(address)} of ${cache} is handed out again while in use: ${first}`;
     const title = `BUG: KASAN: object of ${cache} handed out twice in ${this.functionOf(context)}`;
-    this.finding("double-free", title, context, { type: "message", message }, false);
+    this.finding("slab-corruption", title, context, { type: "message", message }, false);
   }
 
   /**

@@ -108,6 +108,29 @@ describe("geometry", () => {
   });
 });
 
+describe("an object with two owners", () => {
+  test("is seen when a double free has put it on the free lists twice and both places are used", () => {
+    const bench = new Bench();
+    const cache = bench.cache(72, false);
+    const object = bench.slab.alloc(cache);
+    bench.slab.free(cache, object);
+    bench.slab.free(cache, object);
+    expect([bench.slab.alloc(cache), bench.twice]).toEqual([object, []]);
+    expect([bench.slab.alloc(cache), bench.twice]).toEqual([object, [object]]);
+  });
+
+  test("is not seen where each is freed before it is handed out again", () => {
+    const bench = new Bench();
+    const cache = bench.cache(72, false);
+    for (let i = 0; i < 3; i++) {
+      const [first = 0, second = 0] = bench.alloc(cache, 2);
+      bench.slab.free(cache, first);
+      bench.slab.free(cache, second);
+    }
+    expect(bench.twice).toEqual([]);
+  });
+});
+
 describe("bytes of a debug object", () => {
   const NEXT_WORD = 8;
   const parts = (bench: Bench, cache: Cache, object: Ptr) => ({

@@ -13,7 +13,16 @@
  *
  * @see kernel/utrace.c of the prototype (2006-2008): check_dead_utrace, utrace_clear_tsk, utrace_quiescent
  */
-import { assign_bits, load, note, type Ptr, rcu_assign_pointer, spin_lock, spin_unlock } from "../../../sim/index.ts";
+import {
+  assign_bits,
+  data_race,
+  load,
+  note,
+  type Ptr,
+  rcu_assign_pointer,
+  spin_lock,
+  spin_unlock,
+} from "../../../sim/index.ts";
 import { SIGKILL, sigmask } from "../../linux/signal.ts";
 import { TASK } from "../../linux/structs.ts";
 import { utrace_reset } from "../control.ts";
@@ -46,9 +55,9 @@ export const prototype: Lifetime = {
 
   *afterStop(task: Ptr, utrace: Ptr): Inline<boolean> {
     if (patched("stop-relookup")) return yield* pointer.afterStop(task, utrace);
-    const own = yield* load(task, TASK.utrace);
-    const killed = ((yield* load(task, TASK.pending.signal)) & sigmask(SIGKILL)) !== 0;
-    if (((yield* load(task, TASK.utrace_flags)) & UTRACE_EVENT.QUIESCE) === 0) return killed;
+    const own = yield* pointer.own(task);
+    const killed = ((yield* data_race(load(task, TASK.pending.signal))) & sigmask(SIGKILL)) !== 0;
+    if (((yield* data_race(load(task, TASK.utrace_flags))) & UTRACE_EVENT.QUIESCE) === 0) return killed;
     // BUG(kernel): a detach that found the task stopped may be at work on this struct under the lock, and give it up.
     yield* assign_bits(own, UTRACE.stopped, 0);
     const report = INIT_REPORT();
