@@ -41,10 +41,12 @@ describe("compare", () => {
     const scenarios = rows.filter(({ entry }) => entry === null);
     expect([...new Set(scenarios.map(({ scenario }) => scenario))].sort()).toEqual(few.map(({ name }) => name).sort());
     const cells = rows.flatMap((row) => row.cells);
-    expect(new Set(cells.map(({ verdict }) => verdict))).toEqual(new Set(["found", "none-found"]));
-    for (const { verdict, runs, findings } of cells) {
+    expect(new Set(cells.map(({ verdict }) => verdict))).toEqual(new Set(["found", "none-found", "ruled-out"]));
+    for (const { verdict, runs, bounds, findings } of cells) {
       expect(runs).toBe(12);
       expect(findings.length > 0).toBe(verdict === "found");
+      if (verdict === "ruled-out") expect(bounds).toMatch(/^0 preemptions on 2 CPUs: \d+ states$/);
+      else expect(bounds).toBeNull();
     }
     const found = cells.flatMap(({ findings }) => findings);
     for (const { repro } of found.slice(0, 4)) {
@@ -65,7 +67,7 @@ describe("compare", () => {
 
   test("the same twice, as text and as a page", async () => {
     const page = join(sandbox.cwd, "page.html");
-    const run = () => sandbox.cli("compare", "--runs", "6", "--html", "page.html");
+    const run = () => sandbox.cli("compare", "--runs", "6", "--explore-runs", "0", "--html", "page.html");
     const { stdout } = await run();
     const html = readFileSync(page, "utf8");
     expect((await run()).stdout).toBe(stdout);

@@ -3,7 +3,9 @@
  *
  * The same schedules are tried under each lifetime as far as schedules of different code can be the same: those of one
  * seed. An entry of the corpus is replayed under its own lifetime; under another its schedule is followed as far as it
- * goes, and then searched for. Nothing found is never called well: the number of runs is all that is said.
+ * goes, and then searched for. Where the search of a scenario finds nothing, all schedules with few preemptions are gone
+ * through, as far as the budget goes. Nothing found is never called well: the number of runs is all that is said, or
+ * the bounds within which there is nothing.
  */
 import { join, relative } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -11,6 +13,8 @@ import { Tinypool } from "tinypool";
 import type { RaceCell, RaceFinding, RaceRow } from "../reports/comparison.ts";
 import { resolveParameters } from "../scenarios/parameters.ts";
 import type { Parameters, Scenario } from "../scenarios/scenario.ts";
+import { exploreMachine, type MachineExploration } from "../sim/explore/machine/explore.ts";
+import { CannotExplore } from "../sim/explore/machine/exploringMachine.ts";
 import { type HuntFinding, type HuntOptions, type HuntResult, hunt } from "../sim/hunt.ts";
 import { execute } from "../sim/run.ts";
 import { GuidedStrategy } from "../sim/strategies/replay.ts";
@@ -19,6 +23,7 @@ import { type CorpusEntry, readCorpus } from "./corpus.ts";
 import { type HuntTask, workerFile } from "./hunting.ts";
 import type { Io } from "./io.ts";
 import { findScenario, givenOf, optionsFor } from "./options.ts";
+import { count } from "./output/text.ts";
 import { makeRepro, scheduleOf, writeRepro } from "./reproFile.ts";
 
 /** What is searched, and how. */
@@ -27,6 +32,9 @@ export interface RaceRequest {
   readonly runs: number;
   readonly seed: string;
   readonly jobs: number;
+  /** Preemptions at most of the schedules that are gone through, and how many such runs there may be; 0 runs: none. */
+  readonly preemptions: number;
+  readonly exploreRuns: number;
   /** Folder for repro files. */
   readonly out: string;
   /** Told how many searches are over. */
@@ -51,6 +59,8 @@ interface Question extends World {
 interface Searched {
   readonly lifetime: string;
   readonly runs: number;
+  /** Bounds within which there is nothing, if that is known. */
+  readonly ruledOut: string | null;
   readonly findings: readonly RaceFinding[];
 }
 
@@ -66,12 +76,17 @@ const worldKey = ({ scenario, parameters }: World): string =>
 /** Searches everything. */
 export async function searchRaces(io: Io, request: RaceRequest): Promise<RaceRow[]> {
   const questions = [...scenarioQuestions(io), ...corpusQuestions(io)];
-  const worlds = new Map(questions.map((question) => [worldKey(question), question]));
-  const cells = [...worlds.values()].flatMap((world) => request.lifetimes.map((lifetime) => ({ world, lifetime })));
+  // Of those that are the same, the first: a scenario on its own.
+  const worlds = new Map([...questions].reverse().map((question) => [worldKey(question), question]));
+  const cells = [...worlds.values()]
+    .reverse()
+    .flatMap((world) => request.lifetimes.map((lifetime) => ({ world, lifetime })));
   const searched = new Map<string, Searched>();
   let done = 0;
   for await (const { world, lifetime, result } of searchAll(cells, request)) {
-    searched.set(`${worldKey(world)} ${lifetime}`, keep(io, world, lifetime, result, request));
+    const own = keep(io, world, lifetime, result, request);
+    const explores = own.findings.length === 0 && world.entry === null;
+    searched.set(`${worldKey(world)} ${lifetime}`, explores ? explore(io, world, own, request) : own);
     request.onCell(++done, cells.length);
   }
   return questions.map((question) => rowOf(io, question, searched, request));
@@ -92,7 +107,7 @@ const corpusQuestions = (io: Io): Question[] =>
     }));
 
 interface SearchResult {
-  readonly world: World;
+  readonly world: Question;
   readonly lifetime: string;
   readonly result: HuntResult;
 }
@@ -108,7 +123,7 @@ const optionsOf = ({ seed, runs }: RaceRequest): HuntOptions => ({
 
 /** One search after the other, by worker threads if there are several; the results come in the order of the cells. */
 async function* searchAll(
-  cells: readonly { readonly world: World; readonly lifetime: string }[],
+  cells: readonly { readonly world: Question; readonly lifetime: string }[],
   request: RaceRequest,
 ): AsyncGenerator<SearchResult> {
   const options = optionsOf(request);
@@ -138,7 +153,31 @@ async function* searchAll(
 /** Saves what a search found; a folder for each lifetime and set of options, since the runs may be the same. */
 function keep(io: Io, world: World, lifetime: string, result: HuntResult, request: RaceRequest): Searched {
   const findings = result.findings.map((found) => save(io, world, lifetime, found, request));
-  return { lifetime, runs: result.executions, findings };
+  return { lifetime, runs: result.executions, ruledOut: null, findings };
+}
+
+/** Goes through all schedules with few preemptions, where a search found nothing. */
+function explore(io: Io, world: World, own: Searched, request: RaceRequest): Searched {
+  const { preemptions, exploreRuns } = request;
+  if (exploreRuns === 0) return own;
+  const parameters = withLifetime(world, own.lifetime);
+  const goesOn = ({ executions }: { readonly executions: number }): boolean => executions < exploreRuns;
+  let explored: MachineExploration;
+  try {
+    explored = exploreMachine(world.scenario.program(parameters), { preemptions, goesOn });
+  } catch (error) {
+    if (error instanceof CannotExplore) return own;
+    throw error;
+  }
+  if (explored.findings.length > 0) {
+    const findings = explored.findings.map(({ finding, schedule, count }) =>
+      save(io, world, own.lifetime, { finding, schedule, count, run: 0, seed: request.seed }, request),
+    );
+    return { ...own, findings };
+  }
+  if (!explored.complete) return own;
+  const bounds = `${count(preemptions, "preemption")} on ${count(parameters.cpus, "CPU")}: ${count(explored.states, "state")}`;
+  return { ...own, ruledOut: bounds };
 }
 
 function save(io: Io, world: World, lifetime: string, found: HuntFinding, request: RaceRequest): RaceFinding {
@@ -158,8 +197,9 @@ function rowOf(io: Io, question: Question, searched: ReadonlyMap<string, Searche
   const cells = request.lifetimes.map((lifetime): RaceCell => {
     const own = searched.get(`${worldKey(question)} ${lifetime}`) as Searched;
     const all = entry === null ? own.findings : entryFindings(io, question, entry, own, request);
-    const verdict = all.length > 0 ? "found" : "none-found";
-    return { lifetime, verdict, runs: own.runs, bounds: null, findings: all };
+    const bounds = entry === null && all.length === 0 ? own.ruledOut : null;
+    const verdict = all.length > 0 ? "found" : bounds === null ? "none-found" : "ruled-out";
+    return { lifetime, verdict, runs: own.runs, bounds, findings: all };
   });
   const options = optionsOfWorld(question).join(" ");
   return { scenario: scenario.name, options, entry: entry?.name ?? null, finding, cells };

@@ -3,9 +3,11 @@ import type { Lifetime } from "../model/utrace/lifetime.ts";
 import { UTRACE, utrace } from "../model/utrace/structs.ts";
 import type { Argument } from "../reports/comparison.ts";
 import type { Parameters } from "../scenarios/scenario.ts";
+import { exploreMachine } from "../sim/explore/machine/explore.ts";
 import type { HistoryRow } from "../sim/history.ts";
 import { ALLOC, FREE, SPIN_LOCK, SPIN_UNLOCK } from "../sim/op.ts";
 import { fieldById, fieldLabel, type Layout } from "../sim/struct.ts";
+import { smallWorld } from "./smallWorld.ts";
 import { takeWalk } from "./walk.ts";
 
 /** The argument of a lifetime: its own words, and what the walk shows. */
@@ -17,8 +19,18 @@ export function argumentOf(lifetime: Lifetime, parameters: Parameters): Argument
     retryLoops: lifetime.argument.retryLoops,
     rules: lifetime.argument.rules,
     unlocked: unlockedAccesses(run.history, machine.layout),
-    states: null,
+    ...countStates({ ...parameters, lifetime: lifetime.name }),
   };
+}
+
+/** Preemptions of the schedules of the small world that are gone through. */
+const PREEMPTIONS = 1;
+
+/** Counts the states of the small world: all that are reached by a schedule with few preemptions. */
+function countStates(parameters: Parameters): Pick<Argument, "states" | "statesBounds"> {
+  const { complete, states } = exploreMachine(smallWorld(parameters), { preemptions: PREEMPTIONS });
+  if (!complete) throw new Error(`[sim bug] the small world is not small under ${parameters.lifetime}`);
+  return { states, statesBounds: `${parameters.cpus} CPUs, at most ${PREEMPTIONS} preemption` };
 }
 
 /**

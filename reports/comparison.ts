@@ -98,8 +98,9 @@ export interface Argument {
   readonly rules: readonly string[];
   /** Places that touch the struct without its lock on an uncontended walk: `function: struct->field`. */
   readonly unlocked: readonly string[];
-  /** Reachable states of a fixed small world; null if they were not counted. */
-  readonly states: number | null;
+  /** Reachable states of a fixed small world (a task that exits, one attach and detach, one reap), and their bounds. */
+  readonly states: number;
+  readonly statesBounds: string;
 }
 
 /** One distinct finding of a search. */

@@ -213,14 +213,13 @@ ${htmlTable("Cost of each path", ["path", "lifetime", ...COST_COLUMNS.map(({ hea
 
 function argumentHtml({ lifetimes, arguments: all }: Comparison): string {
   if (all.length === 0) return "";
-  const counted = all.some(({ states }) => states !== null);
-  const head = ["lifetime", "retry loops", "rules", "places beside the lock", ...(counted ? ["states"] : [])];
+  const head = ["lifetime", "retry loops", "rules", "places beside the lock", "states of the small world"];
   const rows = all.map(({ lifetime, retryLoops, rules, unlocked, states }): HtmlCell[] => [
     { html: chip(lifetimes, lifetime) },
     retryLoops.length,
     rules.length,
     unlocked.length,
-    ...(counted ? [states ?? ""] : []),
+    states,
   ]);
   const list = (items: readonly string[], code = false): string =>
     items.length === 0
@@ -232,6 +231,8 @@ function argumentHtml({ lifetimes, arguments: all }: Comparison): string {
 <h4>Touches the struct without its lock, on the walk</h4>${list(one.unlocked, true)}</details>`;
   return `<p>How much there is to know before one believes that a lifetime is right.</p>
 ${htmlTable("In figures", head, rows)}
+<p class="note">The small world: a task that exits, one tracer that attaches once and detaches, the parent that reaps
+(${text(all[0]?.statesBounds ?? "")}).</p>
 ${all.map(details).join("\n")}`;
 }
 

@@ -133,12 +133,12 @@ function argumentsText(all: readonly Argument[]): string {
     items.length === 0 ? [`  ${title}: none`] : [`  ${title}:`, ...items.map((item) => `    - ${item}`)];
   return section(
     "size of the argument",
-    ...all.flatMap(({ lifetime, summary, retryLoops, rules, unlocked, states }) => [
+    ...all.flatMap(({ lifetime, summary, retryLoops, rules, unlocked, states, statesBounds }) => [
       `${lifetime}: ${summary}`,
       ...list("goes round again", retryLoops),
       ...list("to be known", rules),
       ...list("touches the struct without its lock", unlocked),
-      ...(states === null ? [] : [`  reachable states of the small world: ${states}`]),
+      `  reachable states of a small world (${statesBounds}): ${states}`,
       "",
     ]),
   ).trimEnd();

@@ -19,6 +19,8 @@ export interface CompareCommandOptions {
   readonly runs: number;
   readonly seed: string;
   readonly jobs: number;
+  readonly preemptions: number;
+  readonly exploreRuns: number;
   readonly out: string;
   /** Path of the page to write. */
   readonly html?: string;
@@ -56,14 +58,14 @@ function writePage(io: Io, path: string, html: string): void {
 }
 
 async function racesWithProgress(io: Io, lifetimes: readonly string[], seed: string, options: CompareCommandOptions) {
-  const { runs, jobs, out } = options;
+  const { runs, jobs, preemptions, exploreRuns, out } = options;
   let progress: ReturnType<typeof startProgress> | null = null;
   const onCell = (done: number, of: number): void => {
     progress ??= startProgress(io.stderr, "searches", of);
     progress.update(done);
   };
   try {
-    return await searchRaces(io, { lifetimes, runs, seed, jobs, out, onCell });
+    return await searchRaces(io, { lifetimes, runs, seed, jobs, preemptions, exploreRuns, out, onCell });
   } finally {
     (progress as ReturnType<typeof startProgress> | null)?.stop();
   }

@@ -96,6 +96,7 @@ function lessComplexity(budget: Budget): Claim {
     ["loops that go round again", before.retryLoops.length, after.retryLoops.length],
     ["rules to be known", before.rules.length, after.rules.length],
     ["places beside the lock on the walk", before.unlocked.length, after.unlocked.length],
+    ["reachable states of the small world", before.states, after.states],
     ["kinds of finding", kindsBefore?.length ?? 0, kindsAfter?.length ?? 0],
   ];
   const less = figures.filter(([, a, b]) => b < a).length;
