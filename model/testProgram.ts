@@ -41,7 +41,7 @@ import { BootedKernel, kernelMachineOptions } from "./boot.ts";
 import { syscall, user_mode } from "./linux/entry.ts";
 import { TIF_NOTIFY_RESUME, TIF_SIGPENDING } from "./linux/sched.ts";
 import { SIGNAL, TASK } from "./linux/structs.ts";
-import { observeLives } from "./spec/observer.ts";
+import { observeSpec } from "./spec/observer.ts";
 import { utrace_attach_task } from "./utrace/attach.ts";
 import { utrace_control, utrace_set_events } from "./utrace/control.ts";
 import { type CallbackName, placeOps, type utrace_engine_ops } from "./utrace/engine.ts";
@@ -94,7 +94,7 @@ export const modelProgram = (populate: (booted: BootedKernel) => void, options: 
       ...kernelMachineOptions(),
     },
     setup(machine) {
-      if (checks.includes("spec")) observeLives(machine);
+      if (checks.includes("spec")) observeSpec(machine);
       populate(new BootedKernel(machine, { lifetime, patches: options.patches ?? [] }));
     },
   };

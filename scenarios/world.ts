@@ -1,6 +1,6 @@
 /** From parameters to a program: what all scenarios share. */
 import { BootedKernel, kernelMachineOptions } from "../model/boot.ts";
-import { observeLives } from "../model/spec/observer.ts";
+import { observeSpec } from "../model/spec/observer.ts";
 import { configUnder, type Lifetime } from "../model/utrace/lifetime.ts";
 import { LIFETIMES } from "../model/utrace/lifetimes/index.ts";
 import type { Program } from "../sim/index.ts";
@@ -29,7 +29,7 @@ export function world(
       ...kernelMachineOptions(),
     },
     setup(machine) {
-      if (checks.includes("spec")) observeLives(machine);
+      if (checks.includes("spec")) observeSpec(machine);
       populate(new BootedKernel(machine, { lifetime, patches }), parameters);
     },
   };

@@ -9,6 +9,7 @@ import {
   kernel,
   local_irq_disable,
   local_irq_enable,
+  note,
   set_bits,
   user,
 } from "../../sim/index.ts";
@@ -107,12 +108,16 @@ const do_debug = kernel(function* do_debug() {
  * one instruction.
  */
 export function* user_mode(ns: number) {
-  let stepping = globals().trapFlag(current());
-  while ((yield* user(ns)) !== 0) {
-    yield* ret_to_user();
-    stepping = globals().trapFlag(current());
+  for (;;) {
+    const stepping = globals().trapFlag(current());
+    const cut = yield* user(ns);
+    yield* note("user-mode", current(), 0);
+    if (cut !== 0) yield* ret_to_user();
+    else {
+      if (!stepping) return;
+      yield* do_debug();
+      yield* ret_to_user();
+      return;
+    }
   }
-  if (!stepping) return;
-  yield* do_debug();
-  yield* ret_to_user();
 }

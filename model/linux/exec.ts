@@ -11,6 +11,7 @@ import {
   current,
   kernel,
   load,
+  note,
   type Ptr,
   READ_ONCE,
   schedule,
@@ -81,6 +82,7 @@ function* take_over(task: Ptr, leader: Ptr, signal: Ptr) {
   yield* store(leader, TASK.group_leader, task);
   yield* store(task, TASK.exit_signal, SIGCHLD);
   yield* store(leader, TASK.exit_state, EXIT_DEAD);
+  yield* note("task-reaped", leader, 0);
   yield* write_unlock_irq(...tasklist());
 }
 

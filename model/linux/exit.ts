@@ -20,6 +20,7 @@ import {
   kernel,
   kmem_cache_free,
   load,
+  note,
   type Ptr,
   preempt_disable,
   read_lock,
@@ -157,7 +158,10 @@ export const release_task = kernel(function* release_task(first: Ptr) {
     if (leader !== p && (yield* thread_group_empty(leader)) && (yield* load(leader, TASK.exit_state)) === EXIT_ZOMBIE) {
       const told = yield* do_notify_parent(leader, yield* load(leader, TASK.exit_signal));
       zap = told === DEATH_REAP;
-      if (zap) yield* store(leader, TASK.exit_state, EXIT_DEAD);
+      if (zap) {
+        yield* store(leader, TASK.exit_state, EXIT_DEAD);
+        yield* note("task-reaped", leader, 0);
+      }
     }
     yield* write_unlock_irq(...tasklist());
     yield* call_rcu_put_task_struct(p);
@@ -237,6 +241,7 @@ const exit_notify = kernel(function* exit_notify(task: Ptr, groupDead: boolean) 
   let signal = told.signal;
   if (signal >= 0) signal = yield* do_notify_parent(task, signal);
   yield* store(task, TASK.exit_state, signal === DEATH_REAP ? EXIT_DEAD : EXIT_ZOMBIE);
+  yield* note(signal === DEATH_REAP ? "task-reaped" : "task-dead", task, 0);
   const group = yield* load(task, TASK.signal);
   const execing = yield* load(group, SIGNAL.group_exit_task);
   if (
@@ -254,6 +259,7 @@ const exit_notify = kernel(function* exit_notify(task: Ptr, groupDead: boolean) 
 /** Ends the running task; never returns. */
 export const do_exit = kernel(function* do_exit(exitCode: number) {
   const task = current();
+  yield* note("task-exiting", task, exitCode);
   const code = yield* tracehook_report_exit(exitCode);
   yield* exit_signals(task);
   yield* smp_mb();
@@ -285,6 +291,7 @@ export interface WaitStatus {
 /** Reaps one zombie, if nobody else is quicker. `tasklist_lock` held for reading on entry, dropped if it succeeds. */
 const wait_task_zombie = kernel(function* wait_task_zombie(p: Ptr, status: WaitStatus | null) {
   if ((yield* cmpxchg(p, TASK.exit_state, EXIT_ZOMBIE, EXIT_DEAD)) !== EXIT_ZOMBIE) return 0;
+  yield* note("task-reaped", p, 0);
   const traced = globals().ptracers && (yield* ptrace_reparented(p));
   const pid = yield* load(p, TASK.pid);
   yield* read_unlock(...tasklist());
@@ -306,7 +313,10 @@ function* give_back(p: Ptr) {
   const exitSignal = yield* load(p, TASK.exit_signal);
   if (exitSignal !== -1) {
     kept = (yield* do_notify_parent(p, exitSignal)) !== DEATH_REAP;
-    if (kept) yield* store(p, TASK.exit_state, EXIT_ZOMBIE);
+    if (kept) {
+      yield* store(p, TASK.exit_state, EXIT_ZOMBIE);
+      yield* note("task-given-back", p, 0);
+    }
   }
   yield* write_unlock_irq(...tasklist());
   return kept;

@@ -18,6 +18,7 @@ import {
   current,
   kernel,
   load,
+  note,
   type Ptr,
   READ_ONCE,
   read_lock,
@@ -223,6 +224,7 @@ export function* ptrace_exit(parent: Ptr) {
     }
     if ((yield* load(p, TASK.exit_signal)) === -1) {
       yield* store(p, TASK.exit_state, EXIT_DEAD);
+      yield* note("task-reaped", p, 0);
       dead.push(p);
     }
   }

@@ -15,6 +15,7 @@ import {
   kmem_cache_free,
   load,
   mod_timer,
+  note,
   type Ptr,
   READ_ONCE,
   schedule,
@@ -125,6 +126,7 @@ export const get_task_struct = (task: Ptr): Kernel<number> => atomic_add_return(
 /** Frees a task struct whose last reference is gone. */
 export const __put_task_struct = kernel(function* __put_task_struct(task: Ptr) {
   yield* globals().utrace.lifetime.utrace_free_task(task);
+  yield* note("task-freed", task, 0);
   yield* kmem_cache_free(globals().task_struct_cachep, task);
 });
 

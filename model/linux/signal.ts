@@ -18,6 +18,7 @@ import {
   kernel,
   kick_process,
   load,
+  note,
   type Ptr,
   READ_ONCE,
   rcu_dereference,
@@ -163,7 +164,9 @@ export function* unlock_task_sighand(lock: SighandLock) {
 export const signal_wake_up = kernel(function* signal_wake_up(t: Ptr, resume: boolean) {
   yield* set_tsk_thread_flag(t, TIF_SIGPENDING);
   const mask = TASK_INTERRUPTIBLE | (resume ? TASK_WAKEKILL : 0);
-  if ((yield* wake_up_state(t, mask)) === 0) yield* kick_process(t);
+  const woken = (yield* wake_up_state(t, mask)) !== 0;
+  if (resume && woken) yield* note("kill-wakes", t, 0);
+  if (!woken) yield* kick_process(t);
 });
 
 /** Sets TIF_SIGPENDING of `t` if there is something for it to look at; never clears it. Under the siglock. */
@@ -291,6 +294,7 @@ const complete_signal = kernel(function* complete_signal(sig: number, p: Ptr, gr
     t = p;
     do {
       yield* set_bits(t, TASK.pending.signal, sigmask(SIGKILL));
+      yield* note("task-killed", t, 0);
       yield* signal_wake_up(t, true);
       t = yield* next_thread(t);
     } while (t !== p);
@@ -306,6 +310,7 @@ export const send_signal = kernel(function* send_signal(sig: number, t: Ptr, gro
   const [queue, set]: [Ptr, Field] = group ? [signal, SIGNAL.shared_pending.signal] : [t, TASK.pending.signal];
   if (((yield* load(queue, set)) & sigmask(sig)) !== 0) return;
   yield* set_bits(queue, set, sigmask(sig));
+  if (sig === SIGKILL && !group) yield* note("task-killed", t, 0);
   yield* complete_signal(sig, t, group);
 });
 
@@ -444,6 +449,7 @@ export const zap_other_threads = kernel(function* zap_other_threads(p: Ptr) {
     // A dead thread is spared the bother; a SIGKILL more does it no harm.
     if ((yield* data_race(load(t, TASK.exit_state))) !== 0) continue;
     yield* set_bits(t, TASK.pending.signal, sigmask(SIGKILL));
+    yield* note("task-killed", t, 0);
     yield* signal_wake_up(t, true);
   }
 });

@@ -1,40 +1,107 @@
-/** Holds the implementation's notes against the specification of lives, as they come. */
+/**
+ * Holds the implementation's notes against the specification, as they come.
+ *
+ * A note is taken in the step of the op before it, so the specification sees things in the order in which they took
+ * effect. A step that it does not allow is a `spec-divergence`; what comes after the first one of a run is not judged.
+ */
+import type { Context } from "../../sim/context.ts";
 import type { Machine } from "../../sim/index.ts";
-import { Illegal, type LifeEvent, startLives } from "./life.ts";
+import { hexPointer } from "../../sim/memory.ts";
+import { describeDivergence } from "./divergence.ts";
+import type { SpecEvent } from "./events.ts";
+import { CALL_NAMES } from "./returns.ts";
+import { SpecRun } from "./spec.ts";
 
-/** Maps a note of the implementation to the transition it stands for; null if it is about something else. */
-export function eventOfNote(subject: string, pointer: number, value: number): LifeEvent | null {
-  switch (subject) {
-    case "struct-live":
-      return { type: subject, utrace: pointer, task: value };
-    case "struct-dying":
-    case "struct-freed":
-      return { type: subject, utrace: pointer };
-    case "engine-attached":
-      return { type: subject, engine: pointer, utrace: value };
-    case "engine-detached":
-    case "engine-freed":
-      return { type: subject, engine: pointer };
-    default:
+/** What a call that begins is made with besides: noted just before, as a note holds two numbers. */
+export const CALL_KEYS = "call-keys";
+/** The note at the end of a call. */
+export const returnsNote = (call: string): string => `${call} returns`;
+
+const CALLS: ReadonlySet<string> = new Set(CALL_NAMES);
+const RETURNS: ReadonlyMap<string, string> = new Map(CALL_NAMES.map((name) => [returnsNote(name), name]));
+
+/** Makes events of notes; keeps what belongs to the next one. */
+export class NoteReader {
+  private keys = { ops: 0, data: 0 };
+
+  /**
+   * The transition that a note stands for; null if it is about something else, or belongs to the next.
+   *
+   * @param by - The task that runs.
+   */
+  eventOf(by: number, subject: string, pointer: number, value: number): SpecEvent | null {
+    switch (subject) {
+      case "struct-live":
+        return { type: subject, by, utrace: pointer, task: value };
+      case "struct-dying":
+      case "struct-freed":
+      case "engines-spliced":
+        return { type: subject, by, utrace: pointer };
+      case "engine-attached":
+        return { type: subject, by, engine: pointer, utrace: value };
+      case "engine-detaching":
+      case "engine-detached":
+      case "engine-get":
+      case "engine-put":
+      case "engine-freed":
+        return { type: subject, by, engine: pointer };
+      case "events-set":
+        return { type: subject, by, engine: pointer, events: value };
+      case "wants-stop":
+        return { type: subject, by, engine: pointer, wants: value !== 0 };
+      case "task-dead":
+      case "task-reaped":
+      case "task-given-back":
+      case "task-freed":
+      case "task-killed":
+      case "task-exiting":
+      case "task-stopped":
+      case "task-resumed":
+      case "kill-wakes":
+      case "stop-ended":
+      case "user-mode":
+      case "report-end":
+        return { type: subject, by, task: pointer };
+      case "report-begin":
+        return { type: subject, by, task: pointer, event: value };
+      case "callback-begin":
+        return { type: subject, by, engine: pointer, callback: value };
+      case "callback-end":
+        return { type: subject, by, engine: pointer, action: value };
+      default:
+        return this.callOf(by, subject, pointer, value);
+    }
+  }
+
+  private callOf(by: number, subject: string, pointer: number, value: number): SpecEvent | null {
+    if (subject === CALL_KEYS) {
+      this.keys = { ops: pointer, data: value };
       return null;
+    }
+    const ended = RETURNS.get(subject);
+    if (ended !== undefined) return { type: "call-end", by, call: ended, result: value };
+    if (!CALLS.has(subject)) return null;
+    const attach = subject === "utrace_attach_task";
+    const { ops, data } = attach ? this.keys : { ops: 0, data: 0 };
+    const [target, engine] = attach ? [pointer, 0] : [0, pointer];
+    return { type: "call-begin", by, call: subject, target, engine, argument: value, ops, data };
   }
 }
 
 /** Watches a machine from its boot on; the first divergence of a run is a finding. */
-export function observeLives(machine: Machine): void {
-  const lives = startLives();
+export function observeSpec(machine: Machine): void {
+  const reader = new NoteReader();
+  const run = new SpecRun();
   let diverged = false;
-  machine.onNote = (context, subject, pointer, value) => {
-    const event = eventOfNote(subject, pointer, value);
-    if (diverged || event === null) return;
-    try {
-      lives.step(event);
-    } catch (error) {
-      if (!(error instanceof Illegal)) throw error;
-      diverged = true;
-      const state = JSON.stringify(lives.state());
-      const message = `${error.rule}; spec state: ${state}; event: ${JSON.stringify(event)}`;
-      machine.finding("spec-divergence", `${event.type}: ${error.rule}`, context, { type: "message", message }, false);
-    }
+  machine.onNote = (context: Context, subject: string, pointer: number, value: number) => {
+    if (diverged) return;
+    const event = reader.eventOf(context.softirq ? 0 : context.task, subject, pointer, value);
+    if (event === null) return;
+    const broken = run.step(event);
+    if (broken === null) return;
+    diverged = true;
+    const message = describeDivergence(run.state, event, broken, hexPointer);
+    const title = `${event.type}: ${broken.sentence} (${broken.name})`;
+    machine.finding("spec-divergence", title, context, { type: "message", message }, false);
   };
 }

@@ -22,6 +22,7 @@ import { TASK } from "../linux/structs.ts";
 import { alloc_engine, free_engine, isDetached, matching_engine, utrace_engine_get } from "./engine.ts";
 import { UTRACE_ATTACH_CREATE, UTRACE_ATTACH_EXCLUSIVE } from "./events.ts";
 import { patched, utraceGlobals } from "./globals.ts";
+import type { Inline } from "./lifetime.ts";
 import { ENGINE, UTRACE } from "./structs.ts";
 
 /**
@@ -37,6 +38,14 @@ import { ENGINE, UTRACE } from "./structs.ts";
  *   first engine), -ENOMEM, -ERESTARTNOINTR (a signal, while waiting for a newborn target).
  */
 export const utrace_attach_task = kernel(function* utrace_attach_task(target: Ptr, flags: number, ops: Ptr, data: Ptr) {
+  yield* note("call-keys", isDetached(ops) ? 0 : ops, data);
+  yield* note("utrace_attach_task", target, flags);
+  const engine = yield* attach(target, flags, ops, data);
+  yield* note("utrace_attach_task returns", target, engine);
+  return engine;
+});
+
+function* attach(target: Ptr, flags: number, ops: Ptr, data: Ptr): Inline<Ptr> {
   const create = (flags & UTRACE_ATTACH_CREATE) !== 0;
   const { lifetime } = utraceGlobals();
   for (;;) {
@@ -115,7 +124,7 @@ export const utrace_attach_task = kernel(function* utrace_attach_task(target: Pt
     yield* spin_unlock(utrace, UTRACE.lock);
     return engine;
   }
-});
+}
 
 /**
  * As {@link utrace_attach_task}, for the task that `pid` names.

@@ -10,6 +10,7 @@ import {
   forget,
   kernel,
   load,
+  note,
   type Ptr,
   READ_ONCE,
   read_lock,
@@ -77,6 +78,7 @@ import { ENGINE, UTRACE } from "./structs.ts";
 /** Moves newcomers to the list that the task itself walks. Under utrace->lock, with the task quiescent or current. */
 export function* splice_attaching(utrace: Ptr): Inline<void> {
   yield* list_splice_tail_init(ref(utrace, UTRACE.attaching), ref(utrace, UTRACE.attached));
+  yield* note("engines-spliced", utrace, 0);
 }
 
 /** Single stepping is a thread flag of the task. */
@@ -104,6 +106,7 @@ export const utrace_reset = kernel(function* utrace_reset(task: Ptr, utrace: Ptr
     const engine = list_entry(at, ENGINE.entry);
     if (isDetached(yield* load(engine, ENGINE.ops))) {
       yield* store(engine, ENGINE.ops, 0);
+      yield* note("engine-detached", engine, 0);
       yield* list_move(at, detached);
     } else {
       const own = yield* load(engine, ENGINE.flags);
@@ -138,6 +141,13 @@ export const utrace_reset = kernel(function* utrace_reset(task: Ptr, utrace: Ptr
  *   no longer change because the target is dying; -ESRCH, -EINVAL as get_utrace_lock.
  */
 export const utrace_set_events = kernel(function* utrace_set_events(target: Ptr, engine: Ptr, events: number) {
+  yield* note("utrace_set_events", engine, events);
+  const ret = yield* set_events(target, engine, events);
+  yield* note("utrace_set_events returns", engine, ret);
+  return ret;
+});
+
+function* set_events(target: Ptr, engine: Ptr, events: number): Inline<number> {
   const utrace = yield* get_utrace_lock(target, engine, true);
   if (IS_ERR(utrace)) return PTR_ERR(utrace);
   const oldUtraceFlags = yield* load(target, TASK.utrace_flags);
@@ -168,6 +178,7 @@ export const utrace_set_events = kernel(function* utrace_set_events(target: Ptr,
   }
   // start_callback reads them without the lock: -EINPROGRESS says that it may have read the old ones.
   yield* WRITE_ONCE(engine, ENGINE.flags, events | ((yield* load(engine, ENGINE.flags)) & ENGINE_STOP));
+  yield* note("events-set", engine, events);
   yield* set_bits(target, TASK.utrace_flags, events);
   if ((events & UTRACE_EVENT_SYSCALL) !== 0 && (oldUtraceFlags & UTRACE_EVENT_SYSCALL) === 0) {
     yield* set_tsk_thread_flag(target, TIF_SYSCALL_TRACE);
@@ -180,7 +191,7 @@ export const utrace_set_events = kernel(function* utrace_set_events(target: Ptr,
   }
   yield* spin_unlock(utrace, UTRACE.lock);
   return ret;
-});
+}
 
 /** Whether a dying target's events can no longer change this way. */
 function* tooLate(utrace: Ptr, events: number, oldFlags: number): Inline<boolean> {
@@ -206,6 +217,13 @@ function* refusedByDeath(target: Ptr, utrace: Ptr, action: number): Inline<numbe
  *   -ESRCH (dead or detached), -EALREADY (DETACH while the death report is on its way).
  */
 export const utrace_control = kernel(function* utrace_control(target: Ptr, engine: Ptr, action: number) {
+  yield* note("utrace_control", engine, action);
+  const ret = yield* control(target, engine, action);
+  yield* note("utrace_control returns", engine, ret);
+  return ret;
+});
+
+function* control(target: Ptr, engine: Ptr, action: number): Inline<number> {
   if (action > UTRACE_DETACH) return -EINVAL;
   const utrace = yield* get_utrace_lock(target, engine, true);
   if (IS_ERR(utrace)) return PTR_ERR(utrace);
@@ -260,7 +278,7 @@ export const utrace_control = kernel(function* utrace_control(target: Ptr, engin
   if (resume) yield* utrace_reset(target, utrace, true);
   else yield* spin_unlock(utrace, UTRACE.lock);
   return ret;
-});
+}
 
 function* interrupt(target: Ptr, utrace: Ptr, stopped: boolean): Inline<void> {
   if ((yield* load(utrace, UTRACE.interrupt)) !== 0) return;
@@ -301,6 +319,13 @@ function* step(target: Ptr, action: number, resume: boolean): Inline<{ resume: b
  * @returns 0: none is running; -ERESTARTSYS: a signal came first; -ESRCH: the engine is fully detached.
  */
 export const utrace_barrier = kernel(function* utrace_barrier(target: Ptr, engine: Ptr) {
+  yield* note("utrace_barrier", engine, 0);
+  const ret = yield* barrier(target, engine);
+  yield* note("utrace_barrier returns", engine, ret);
+  return ret;
+});
+
+function* barrier(target: Ptr, engine: Ptr): Inline<number> {
   if (target === current()) return 0;
   do {
     yield* forget("again");
@@ -316,4 +341,4 @@ export const utrace_barrier = kernel(function* utrace_barrier(target: Ptr, engin
     yield* schedule_timeout_interruptible(1);
   } while (!(yield* signal_pending(current())));
   return -ERESTARTSYS;
-});
+}

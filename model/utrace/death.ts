@@ -1,9 +1,9 @@
 /** The end: reaping, and what the last engines are told. @see kernel/utrace.c as posted: utrace_release_task, utrace_reap */
-import { assign_bits, kernel, load, type Ptr, ref, spin_lock, spin_unlock, store } from "../../sim/index.ts";
+import { assign_bits, kernel, load, note, type Ptr, ref, spin_lock, spin_unlock, store } from "../../sim/index.ts";
 import { endListHead, LIST_HEAD, list_entry, list_move, list_next } from "../linux/list.ts";
 import { TASK } from "../linux/structs.ts";
 import { splice_attaching } from "./control.ts";
-import { callbackToCall, put_detached_list } from "./engine.ts";
+import { callbackBegins, callbackEnds, callbackToCall, put_detached_list } from "./engine.ts";
 import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "./events.ts";
 import { utraceGlobals } from "./globals.ts";
 import { ENGINE, UTRACE } from "./structs.ts";
@@ -24,12 +24,15 @@ export const utrace_reap = kernel(function* utrace_reap(target: Ptr, utrace: Ptr
       const engine = list_entry(at, ENGINE.entry);
       const ops = yield* load(engine, ENGINE.ops);
       yield* store(engine, ENGINE.ops, 0);
+      yield* note("engine-detached", engine, 0);
       yield* list_move(at, detached);
       if (((yield* load(engine, ENGINE.flags)) & UTRACE_EVENT.REAP) !== 0) {
         yield* store(utrace, UTRACE.reporting, engine);
         yield* spin_unlock(utrace, UTRACE.lock);
         const report_reap = yield* callbackToCall(ops, "report_reap");
+        yield* callbackBegins(engine, ops, UTRACE_EVENT.REAP);
         yield* report_reap(engine, target);
+        yield* callbackEnds(engine, ops, 0);
         yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, 0);
         yield* put_detached_list(detached);
         yield* spin_lock(utrace, UTRACE.lock);

@@ -25,6 +25,7 @@ import {
   store,
   WRITE_ONCE,
 } from "../../sim/index.ts";
+import { nothing } from "../../sim/op.ts";
 import { ptr, struct } from "../../sim/struct.ts";
 import { globals } from "../linux/globals.ts";
 import { list_del_init, list_empty, list_entry, list_next } from "../linux/list.ts";
@@ -116,6 +117,17 @@ export function* callbackToCall<N extends CallbackName>(ops: Ptr, name: N): Inli
   return callback as NonNullable<utrace_engine_ops[N]>;
 }
 
+/**
+ * Says that a callback of `engine` begins. Those of an engine marked detached are utrace's own.
+ *
+ * @param event - Bit of the event that it is named after.
+ */
+export const callbackBegins = (engine: Ptr, ops: Ptr, event: number): Kernel<void> =>
+  isDetached(ops) ? nothing : note("callback-begin", engine, event);
+/** Says that it has returned. */
+export const callbackEnds = (engine: Ptr, ops: Ptr, ret: number): Kernel<void> =>
+  isDetached(ops) ? nothing : note("callback-end", engine, ret);
+
 const utrace_detached_quiesce = kernel(function* utrace_detached_quiesce(
   _action: number,
   _engine: Ptr,
@@ -158,12 +170,17 @@ export const __utrace_engine_release = kernel(function* __utrace_engine_release(
 });
 
 /** Takes a reference. */
-export const utrace_engine_get = (engine: Ptr): Kernel<number> => atomic_add_return(engine, ENGINE.kref.refcount, 1);
+export function* utrace_engine_get(engine: Ptr): Inline<void> {
+  yield* atomic_add_return(engine, ENGINE.kref.refcount, 1);
+  yield* note("engine-get", engine, 0);
+}
 
 /** Drops a reference; the last one frees the engine. */
 export function* utrace_engine_put(engine: Ptr): Inline<void> {
   if (patched("no-engine-refcount")) return;
-  if ((yield* atomic_add_return(engine, ENGINE.kref.refcount, -1)) === 0) {
+  const left = yield* atomic_add_return(engine, ENGINE.kref.refcount, -1);
+  yield* note("engine-put", engine, 0);
+  if (left === 0) {
     yield* __utrace_engine_release(ref(engine, ENGINE.kref));
   }
 }
@@ -194,13 +211,20 @@ export const matching_engine = kernel(function* matching_engine(utrace: Ptr, fla
  */
 export function* mark_engine_detached(engine: Ptr): Inline<void> {
   yield* WRITE_ONCE(engine, ENGINE.ops, utraceGlobals().utrace_detached_ops);
+  yield* note("engine-detaching", engine, 0);
   yield* smp_wmb();
   yield* WRITE_ONCE(engine, ENGINE.flags, UTRACE_EVENT.QUIESCE);
 }
 
 /** ENGINE_STOP: whether the engine keeps its task stopped. */
-export const mark_engine_wants_stop = (engine: Ptr): Kernel<number> => set_bits(engine, ENGINE.flags, ENGINE_STOP);
-export const clear_engine_wants_stop = (engine: Ptr): Kernel<number> => clear_bits(engine, ENGINE.flags, ENGINE_STOP);
+export function* mark_engine_wants_stop(engine: Ptr): Inline<void> {
+  yield* set_bits(engine, ENGINE.flags, ENGINE_STOP);
+  yield* note("wants-stop", engine, 1);
+}
+export function* clear_engine_wants_stop(engine: Ptr): Inline<void> {
+  yield* clear_bits(engine, ENGINE.flags, ENGINE_STOP);
+  yield* note("wants-stop", engine, 0);
+}
 export function* engine_wants_stop(engine: Ptr): Inline<boolean> {
   return ((yield* load(engine, ENGINE.flags)) & ENGINE_STOP) !== 0;
 }
@@ -217,7 +241,6 @@ export const put_detached_list = kernel(function* put_detached_list(list: Ptr) {
   let next = yield* list_next(at);
   while (at !== list) {
     yield* list_del_init(at);
-    yield* note("engine-detached", list_entry(at, ENGINE.entry), 0);
     yield* putAttached(list_entry(at, ENGINE.entry));
     at = next;
     next = yield* list_next(at);

@@ -13,6 +13,7 @@ import {
   kernel,
   load,
   local_irq_enable,
+  note,
   type Ptr,
   READ_ONCE,
   ref,
@@ -45,6 +46,8 @@ import { splice_attaching, user_disable_single_step, user_enable_single_step, ut
 import { utrace_reap } from "./death.ts";
 import {
   type CallbackName,
+  callbackBegins,
+  callbackEnds,
   callbackToCall,
   clear_engine_wants_stop,
   engine_wants_stop,
@@ -143,6 +146,7 @@ export const finish_callback = kernel(function* finish_callback(
   // A detach that comes after this look is found by the next pass, which utrace_control asks for.
   if (action === UTRACE_DETACH || isDetached(yield* READ_ONCE(engine, ENGINE.ops))) {
     yield* store(engine, ENGINE.ops, utraceGlobals().utrace_detached_ops);
+    yield* note("engine-detaching", engine, 0);
     report.detaches = true;
     return true;
   }
@@ -182,7 +186,9 @@ const start_callback = kernel(function* start_callback(
   const ops = yield* READ_ONCE(engine, ENGINE.ops);
   if ((want & UTRACE_EVENT.QUIESCE) !== 0) {
     const report_quiesce = yield* callbackToCall(ops, "report_quiesce");
+    yield* callbackBegins(engine, ops, UTRACE_EVENT.QUIESCE);
     const ret = yield* report_quiesce(report.action, engine, task, event);
+    yield* callbackEnds(engine, ops, ret);
     if (yield* finish_callback(utrace, report, engine, ret)) {
       yield* utraceGlobals().lifetime.poke(utrace, UTRACE.reporting, 0);
       return 0;
@@ -212,6 +218,7 @@ function* REPORT_CALLBACKS<N extends CallbackName>(
   call: (callback: Callback<N>, engine: Ptr) => Iterable<unknown>,
 ): Inline<void> {
   const { lifetime } = utraceGlobals();
+  yield* note("report-begin", task, event);
   const head = ref(utrace, UTRACE.attached);
   let at = yield* lifetime.nextAttached(utrace, head);
   let next = yield* lifetime.nextAttached(utrace, at);
@@ -220,12 +227,15 @@ function* REPORT_CALLBACKS<N extends CallbackName>(
     const ops = yield* start_callback(utrace, report, engine, task, event);
     if (ops !== 0) {
       const callback = yield* callbackToCall(ops, name);
+      yield* callbackBegins(engine, ops, event);
       const ret = yield* call(callback, engine) as Inline<number>;
+      yield* callbackEnds(engine, ops, ret);
       yield* finish_callback(utrace, report, engine, ret);
     }
     at = next;
     next = yield* lifetime.nextAttached(utrace, at);
   }
+  yield* note("report-end", task, event);
 }
 
 /** `REPORT`: a whole pass. */
@@ -407,6 +417,7 @@ export const finish_resume_report = kernel(function* finish_resume_report(
 /** A pass of report_quiesce alone. */
 export function* report_quiescent(task: Ptr, utrace: Ptr, report: utrace_report): Inline<void> {
   const { lifetime } = utraceGlobals();
+  yield* note("report-begin", task, 0);
   const head = ref(utrace, UTRACE.attached);
   let at = yield* lifetime.nextAttached(utrace, head);
   let next = yield* lifetime.nextAttached(utrace, at);
@@ -415,6 +426,7 @@ export function* report_quiescent(task: Ptr, utrace: Ptr, report: utrace_report)
     at = next;
     next = yield* lifetime.nextAttached(utrace, at);
   }
+  yield* note("report-end", task, 0);
 }
 
 /** TIF_NOTIFY_RESUME was set: a pass of report_quiesce alone, then stop or go on to user mode. */

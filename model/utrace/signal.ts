@@ -7,6 +7,7 @@ import {
   data_race,
   kernel,
   load,
+  note,
   type Ptr,
   READ_ONCE,
   ref,
@@ -43,7 +44,7 @@ import {
 } from "../linux/signal.ts";
 import { k_sigaction, SIGNAL, TASK } from "../linux/structs.ts";
 import { splice_attaching } from "./control.ts";
-import { callbackOf, callbackToCall } from "./engine.ts";
+import { callbackBegins, callbackEnds, callbackOf, callbackToCall } from "./engine.ts";
 import {
   UTRACE_EVENT,
   UTRACE_EVENT_SIGNAL_ALL,
@@ -135,6 +136,7 @@ function* reportSignal(
   return_ka: sigaction,
 ): Inline<void> {
   const { lifetime } = utraceGlobals();
+  yield* note("report-begin", task, UTRACE_EVENT_SIGNAL_ALL);
   const head = ref(utrace, UTRACE.attached);
   let at = yield* lifetime.nextAttached(utrace, head);
   let next = yield* lifetime.nextAttached(utrace, at);
@@ -151,11 +153,14 @@ function* reportSignal(
       const report_signal = yield* callbackOf(ops, "report_signal");
       let ret: number;
       if (report_signal !== undefined) {
+        yield* callbackBegins(engine, ops, UTRACE_EVENT.SIGNAL);
         ret = yield* report_signal(report.result | report.action, engine, task, info, original, return_ka);
       } else {
         const report_quiesce = yield* callbackToCall(ops, "report_quiesce");
+        yield* callbackBegins(engine, ops, UTRACE_EVENT.QUIESCE);
         ret = report.result | (yield* report_quiesce(report.action, engine, task, event));
       }
+      yield* callbackEnds(engine, ops, ret);
       // A report of the report would never end.
       const action = utrace_resume_action(ret);
       if (action === UTRACE_INTERRUPT || action === UTRACE_REPORT) ret = (ret & ~UTRACE_RESUME_MASK) | UTRACE_RESUME;
@@ -164,6 +169,7 @@ function* reportSignal(
     at = next;
     next = yield* lifetime.nextAttached(utrace, at);
   }
+  yield* note("report-end", task, UTRACE_EVENT_SIGNAL_ALL);
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   BUG_ON,
   kernel,
   load,
+  note,
   type Ptr,
   schedule,
   spin_lock,
@@ -67,12 +68,14 @@ export const utrace_stop = kernel(function* utrace_stop(task: Ptr, utrace: Ptr) 
   }
   yield* assign_bits(utrace, UTRACE.stopped, 1);
   yield* __set_current_state(TASK_TRACED);
+  yield* note("task-stopped", task, 0);
   const signal = yield* load(task, TASK.signal);
   if ((yield* load(signal, SIGNAL.group_stop_count)) > 0) yield* add(signal, SIGNAL.group_stop_count, -1);
   yield* unlock_siglock_irq(task);
   yield* spin_unlock(utrace, UTRACE.lock);
 
   yield* schedule();
+  yield* note("stop-ended", task, 0);
   yield* try_to_freeze();
   return yield* lifetime.afterStop(task, utrace);
 });
@@ -133,6 +136,7 @@ export const utrace_do_stop = kernel(function* utrace_do_stop(target: Ptr, utrac
  */
 export const utrace_wakeup = kernel(function* utrace_wakeup(target: Ptr, utrace: Ptr) {
   yield* assign_bits(utrace, UTRACE.stopped, 0);
+  yield* note("task-resumed", target, 0);
   const lock = yield* lock_task_sighand(target);
   if (lock.sighand === 0) return;
   if (yield* task_is_stopped_or_traced(target)) {

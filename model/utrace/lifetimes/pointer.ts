@@ -134,6 +134,7 @@ export const pointer: Lifetime = {
       if ((yield* data_race(load(target, TASK.exit_state))) !== EXIT_DEAD) {
         yield* note("struct-live", utrace, target);
         yield* note("engine-attached", engine, utrace);
+        yield* note("engines-spliced", utrace, 0);
         yield* spin_unlock(target, TASK.alloc_lock);
         return utrace;
       }

@@ -1,0 +1,59 @@
+/** What can happen, as the specification sees it. Every event says who did it: the number of the running task. */
+
+type StructEvent = { readonly type: "struct-dying" | "struct-freed" | "engines-spliced"; readonly utrace: number };
+type EngineEvent = {
+  readonly type: "engine-detaching" | "engine-detached" | "engine-get" | "engine-put" | "engine-freed";
+  readonly engine: number;
+};
+type TaskEvent = {
+  readonly type:
+    | "task-dead"
+    | "task-reaped"
+    | "task-given-back"
+    | "task-freed"
+    | "task-killed"
+    | "task-exiting"
+    | "task-stopped"
+    | "task-resumed"
+    | "kill-wakes"
+    | "stop-ended"
+    | "user-mode"
+    | "report-end";
+  readonly task: number;
+};
+
+/** Something that happened. */
+export type SpecEvent = { readonly by: number } & (
+  | StructEvent
+  | EngineEvent
+  | TaskEvent
+  | { readonly type: "struct-live"; readonly utrace: number; readonly task: number }
+  | { readonly type: "engine-attached"; readonly engine: number; readonly utrace: number }
+  | { readonly type: "events-set"; readonly engine: number; readonly events: number }
+  | { readonly type: "wants-stop"; readonly engine: number; readonly wants: boolean }
+  | { readonly type: "report-begin"; readonly task: number; readonly event: number }
+  | { readonly type: "callback-begin"; readonly engine: number; readonly callback: number }
+  | { readonly type: "callback-end"; readonly engine: number; readonly action: number }
+  | {
+      readonly type: "call-begin";
+      readonly call: string;
+      readonly target: number;
+      readonly engine: number;
+      readonly argument: number;
+      readonly ops: number;
+      readonly data: number;
+    }
+  | { readonly type: "call-end"; readonly call: string; readonly result: number }
+);
+
+/** Names of what can happen. */
+export type SpecEventType = SpecEvent["type"];
+
+/** Events of a type. */
+export type EventOf<T extends SpecEventType> = SpecEvent extends infer E
+  ? E extends { readonly type: infer U }
+    ? T extends U
+      ? E
+      : never
+    : never
+  : never;

@@ -1,0 +1,157 @@
+/**
+ * What the specification knows of a traced world: structs, engines, tasks, and the calls that are under way.
+ *
+ * Nothing here is memory: a number names an object, as its address does while it lives. What the lives are, and what
+ * leads from one to the next, is in {@link LIVES}; the diagram in `docs/spec.md` is drawn from it.
+ */
+import type { SpecEventType } from "./events.ts";
+
+/** A struct utrace. Absent: not in the table. */
+export interface StructState {
+  life: StructLife;
+  readonly task: number;
+}
+/** Lives of a struct utrace. */
+export type StructLife = "live" | "dying";
+
+/** An engine. Absent and released: not in the table. */
+export interface EngineState {
+  life: EngineLife;
+  readonly task: number;
+  readonly utrace: number;
+  /** Its place among all engines, in the order in which they were attached. */
+  readonly order: number;
+  /** References: one for being attached, and one for everyone who holds it. */
+  refs: number;
+  ops: number;
+  data: number;
+  /** Events that it has asked for. */
+  mask: number;
+  /** Events of which it may still be told: the mask, and old ones until it is sure that nobody has read them. */
+  may: number;
+  /** Its last word was to stop the task. */
+  wantsStop: boolean;
+  /** ... and the task is stopped, or has to be before it next runs user code. */
+  holds: boolean;
+  /** Detached for good: who detached it was told that nothing is to come. */
+  silent: boolean;
+  /** report_reap was made. */
+  reaped: boolean;
+}
+/** Lives of an engine. */
+export type EngineLife = "attaching" | "attached" | "detaching" | "detached";
+
+/** A task. One that is in no table is alive and running, and nobody has traced it. */
+export interface TaskState {
+  life: TaskLife;
+  stop: StopState;
+  /** SIGKILL is on its way to it. */
+  killed: boolean;
+  /** The event of the report that it is making; -1 outside. */
+  report: number;
+  /** The engine whose callback is running on its behalf; 0 if none. */
+  running: number;
+  /** The callback that runs, or ran last in this report. */
+  callback: number;
+  /** Place of the engine that was last called in this report; -1 if none was. */
+  lastOrder: number;
+}
+/** Lives of a task. */
+export type TaskLife = "alive" | "dead" | "reaped";
+/** Whether utrace keeps a task from running. */
+export type StopState = "running" | "stopped" | "resumed";
+
+/** A call that has begun, and not ended. One for each caller. */
+export interface CallState {
+  readonly call: string;
+  readonly target: number;
+  readonly engine: number;
+  /** Action, event mask, or flags of an attach. */
+  readonly argument: number;
+  readonly ops: number;
+  readonly data: number;
+  /** Results for which there was a reason at some point since it began. */
+  possible: number[];
+}
+
+/** Everything. Engines and the rest by their number, calls by the caller's. */
+export interface SpecState {
+  readonly structs: Readonly<Record<number, Readonly<StructState>>>;
+  readonly engines: Readonly<Record<number, Readonly<EngineState>>>;
+  readonly tasks: Readonly<Record<number, Readonly<TaskState>>>;
+  readonly calls: Readonly<Record<number, Readonly<CallState>>>;
+  /** Engines attached so far. */
+  readonly attached: number;
+}
+
+/** Nothing has happened yet. */
+export const EMPTY_WORLD: SpecState = { structs: {}, engines: {}, tasks: {}, calls: {}, attached: 0 };
+
+/** A task of which nothing is known. */
+export const NEW_TASK: Readonly<TaskState> = {
+  life: "alive",
+  stop: "running",
+  killed: false,
+  report: -1,
+  running: 0,
+  callback: 0,
+  lastOrder: -1,
+};
+
+/** The task of this number. */
+export const taskOf = ({ tasks }: SpecState, task: number): Readonly<TaskState> => tasks[task] ?? NEW_TASK;
+
+/** Engines of a task that are on its lists. */
+export const enginesOf = ({ engines }: SpecState, task: number): Readonly<EngineState>[] =>
+  Object.values(engines).filter((engine) => engine.task === task && engine.life !== "detached");
+
+/** The live struct of a task. */
+export const hasStruct = ({ structs }: SpecState, task: number): boolean =>
+  Object.values(structs).some((struct) => struct.task === task && struct.life === "live");
+
+/** One step of a life. */
+export interface Transition {
+  readonly from: string;
+  readonly event: SpecEventType;
+  readonly to: string;
+  /** Who brings it about. */
+  readonly by: string;
+}
+
+/** The lives: each event leads from the states named to the next one, and from no other. */
+export const LIVES = {
+  struct: [
+    { from: "absent", event: "struct-live", to: "live", by: "the first attach" },
+    { from: "live", event: "struct-dying", to: "dying", by: "the last detach, or the reap" },
+    { from: "dying", event: "struct-freed", to: "gone", by: "RCU, or the free of its task" },
+  ],
+  engine: [
+    { from: "absent", event: "engine-attached", to: "attaching", by: "utrace_attach_task" },
+    { from: "attaching", event: "engines-spliced", to: "attached", by: "the task, or whoever finds it stopped" },
+    { from: "attaching", event: "engine-detaching", to: "detaching", by: "UTRACE_DETACH" },
+    { from: "attached", event: "engine-detaching", to: "detaching", by: "UTRACE_DETACH" },
+    { from: "detaching", event: "engine-detaching", to: "detaching", by: "UTRACE_DETACH once more" },
+    { from: "attaching", event: "engine-detached", to: "detached", by: "the reap" },
+    { from: "attached", event: "engine-detached", to: "detached", by: "the reap" },
+    { from: "detaching", event: "engine-detached", to: "detached", by: "utrace_reset, or the reap" },
+    { from: "detached", event: "engine-freed", to: "released", by: "the last reference" },
+  ],
+  task: [
+    { from: "alive", event: "task-dead", to: "dead", by: "do_exit" },
+    { from: "alive", event: "task-reaped", to: "reaped", by: "do_exit, if nobody is to wait for it" },
+    { from: "dead", event: "task-reaped", to: "reaped", by: "wait4, or an exec" },
+    { from: "reaped", event: "task-given-back", to: "dead", by: "wait4 of a ptracer that is not the parent" },
+    { from: "reaped", event: "task-freed", to: "gone", by: "the last reference" },
+  ],
+  stop: [
+    { from: "running", event: "task-stopped", to: "stopped", by: "utrace_stop" },
+    { from: "stopped", event: "task-resumed", to: "resumed", by: "utrace_wakeup, as nobody wants the stop any more" },
+    { from: "stopped", event: "kill-wakes", to: "resumed", by: "SIGKILL" },
+    { from: "resumed", event: "stop-ended", to: "running", by: "the task, as it runs again" },
+    { from: "stopped", event: "stop-ended", to: "running", by: "the task, as SIGKILL is pending" },
+  ],
+} as const satisfies Readonly<Record<string, readonly Transition[]>>;
+
+/** Where `event` leads from `state`; undefined if it leads nowhere. */
+export const nextLife = (life: keyof typeof LIVES, state: string, event: SpecEventType): string | undefined =>
+  (LIVES[life] as readonly Transition[]).find((step) => step.from === state && step.event === event)?.to;
