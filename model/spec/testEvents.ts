@@ -4,14 +4,18 @@ import type { SpecEvent } from "./events.ts";
 
 /** A caller of the interface that is not traced itself. */
 export const TRACER = 8;
+/** Another one. */
 export const OTHER_TRACER = 9;
 
+/** A struct begins to live. */
 export const live = (utrace = 10, task = 1): SpecEvent => ({ type: "struct-live", by: TRACER, utrace, task });
+/** The other things that happen to one. */
 export const struct = (type: "struct-dying" | "struct-freed" | "engines-spliced", utrace = 10): SpecEvent => ({
   type,
   by: 0,
   utrace,
 });
+/** An engine is attached. */
 export const attached = (engine = 20, utrace = 10): SpecEvent => ({
   type: "engine-attached",
   by: TRACER,
@@ -23,12 +27,14 @@ export const engine = (
   type: "engine-detaching" | "engine-detached" | "engine-get" | "engine-put" | "engine-freed",
   number = 20,
 ): SpecEvent => ({ type, by: TRACER, engine: number });
+/** It asks for events. */
 export const events = (mask: number, number = 20): SpecEvent => ({
   type: "events-set",
   by: TRACER,
   engine: number,
   events: mask,
 });
+/** It wants its task stopped, or no longer. */
 export const wants = (stop: boolean, by = TRACER, number = 20): SpecEvent => ({
   type: "wants-stop",
   by,
@@ -38,18 +44,21 @@ export const wants = (stop: boolean, by = TRACER, number = 20): SpecEvent => ({
 /** Something happens to a task, by itself unless told otherwise. */
 export const task = (type: Extract<SpecEvent, { readonly task: number }>["type"], number = 1, by = number): SpecEvent =>
   ({ type, by, task: number }) as SpecEvent;
+/** A task begins a report. */
 export const report = (event: number, number = 1, by = number): SpecEvent => ({
   type: "report-begin",
   by,
   task: number,
   event,
 });
+/** A callback begins. */
 export const callback = (event: number, number = 20, by = 1): SpecEvent => ({
   type: "callback-begin",
   by,
   engine: number,
   callback: event,
 });
+/** A callback has returned. */
 export const returned = (action: number, number = 20, by = 1): SpecEvent => ({
   type: "callback-end",
   by,
@@ -78,6 +87,7 @@ export const attach = (flags: number, ops = 5, data = 6, target = 1, by = TRACER
   ops,
   data,
 });
+/** A call has returned. */
 export const returns = (name: string, result: number, by = TRACER): SpecEvent => ({
   type: "call-end",
   by,
