@@ -358,7 +358,7 @@ describe("accepts", () => {
       task("task-stopped"),
     ];
     const resumed = [...stopped, wants(false), task("task-resumed", 1, TRACER), task("stop-ended"), task("user-mode")];
-    expect(after(resumed).tasks[1]?.stop).toBe("running");
+    expect(stateAfter(resumed).tasks[1]?.stop).toBe("running");
   });
 
   test("a stop that SIGKILL ends, though an engine still wants it", () => {
