@@ -104,7 +104,7 @@ export const lazy: Lifetime = {
     yield* smp_mb();
     return (yield* READ_ONCE(task, TASK.utrace)) !== 0;
   },
-  takeForRelease: (task) => load(task, TASK.utrace),
+  takeForRelease: (task) => READ_ONCE(task, TASK.utrace),
 
   *utrace_free_task(task: Ptr): Inline<void> {
     const utrace = yield* load(task, TASK.utrace);

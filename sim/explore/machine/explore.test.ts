@@ -61,6 +61,11 @@ describe("exploring a program on the machine", () => {
     expect(run.findings.map(findingKey)).toEqual([found?.key]);
   });
 
+  test("refuses what it cannot go back over: store buffers, and the check of data races", () => {
+    expect(() => exploreMachine(sharing([increments], { memory: "tso" }))).toThrow("store buffers");
+    expect(() => exploreMachine(sharing([increments], { checks: ["data-race"] }))).toThrow("data races");
+  });
+
   test("says with how few preemptions: the update is lost with 1, not with 0", () => {
     expect(exploreMachine(plain, { preemptions: 0 })).toMatchObject({ complete: true, findings: [] });
     expect(exploreMachine(plain, { preemptions: 1 }).findings).toMatchObject([{ preemptions: 1 }]);
