@@ -12,7 +12,7 @@ import { schedule_timeout_interruptible } from "../model/linux/sched.ts";
 import { utrace_control, utrace_set_events } from "../model/utrace/control.ts";
 import { UTRACE_STOP } from "../model/utrace/events.ts";
 import { utrace_prepare_examine } from "../model/utrace/examine.ts";
-import { load } from "../sim/index.ts";
+import { READ_ONCE } from "../sim/index.ts";
 import { claim } from "./programs/claims.ts";
 import { conflict } from "./programs/conflict.ts";
 import { makeBoard, ptracerMain, type Session, waitForStop as waitForPtraceStop } from "./programs/ptracer.ts";
@@ -25,7 +25,7 @@ const stopAndExamine: Round = function* (target, engine, data) {
   if ((yield* utrace_control(target, engine, UTRACE_STOP)) === -EINPROGRESS) {
     yield* waitForStop(data);
     const examined = yield* utrace_prepare_examine(target, engine, { state: 0, ncsw: 0 });
-    const reported = (yield* load(data, TRACER.stopped)) !== 0;
+    const reported = (yield* READ_ONCE(data, TRACER.stopped)) !== 0;
     yield* claim(
       reported || examined !== 0,
       "a stopped task counts as running, and the report that was promised waits",

@@ -16,6 +16,7 @@ import {
   BUG_ON,
   clear_bits,
   current,
+  data_race,
   kernel,
   load,
   note,
@@ -131,9 +132,12 @@ const SIGINFO_SIZE = 128;
 /** `si_code` of a signal that a tracer put in place of another. */
 const SI_USER = 0;
 
-/** `task->ptrace` as it is; 0 without a look where nobody can be ptraced. */
+/**
+ * `task->ptrace` as it is; 0 without a look where nobody can be ptraced. It is changed under tasklist_lock for writing;
+ * the hooks look without the lock, as they must cost nothing.
+ */
 export function* ptraceBits(task: Ptr) {
-  return globals().ptracers ? yield* load(task, TASK.ptrace) : 0;
+  return globals().ptracers ? yield* data_race(load(task, TASK.ptrace)) : 0;
 }
 
 /** `task_ptrace(task)`: constant 0 under CONFIG_UTRACE_PTRACE, where an engine does what the callers would. */

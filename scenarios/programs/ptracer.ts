@@ -4,11 +4,11 @@ import { do_wait, type WaitStatus } from "../../model/linux/exit.ts";
 import { put_pid } from "../../model/linux/pid.ts";
 import { PTRACE_ATTACH, sys_ptrace } from "../../model/linux/ptrace.ts";
 import { do_group_exit } from "../../model/linux/signal.ts";
-import { add, kernel, load, type Machine, type Ptr, store } from "../../sim/index.ts";
+import { add, data_race, kernel, load, type Machine, type Ptr, store } from "../../sim/index.ts";
 import type { Request } from "../../sim/op.ts";
 import { struct, u32 } from "../../sim/struct.ts";
 
-/** What a debugger and the program it debugs both know of: memory that they share. */
+/** What a debugger and the program it debugs both know of: memory that they share in user mode, so plain on purpose. */
 const debug_board = struct("debug_board", { armed: u32, stops: u32 });
 const BOARD = debug_board.fields;
 
@@ -16,18 +16,18 @@ const BOARD = debug_board.fields;
 export const makeBoard = (machine: Machine): Ptr => machine.allocStaticStruct(debug_board);
 
 /** The debugger wants to see everything from now on. */
-export const arm = (board: Ptr) => store(board, BOARD.armed, 1);
+export const arm = (board: Ptr) => data_race(store(board, BOARD.armed, 1));
 
 /** It no longer does. */
-export const disarm = (board: Ptr) => store(board, BOARD.armed, 0);
+export const disarm = (board: Ptr) => data_race(store(board, BOARD.armed, 0));
 
 /** How many stops the debugger has seen; -1 as long as it does not want to see them all. */
 export function* stopsSeen(board: Ptr): Generator<Request, number, unknown> {
-  return (yield* load(board, BOARD.armed)) === 0 ? -1 : yield* load(board, BOARD.stops);
+  return (yield* data_race(load(board, BOARD.armed))) === 0 ? -1 : yield* data_race(load(board, BOARD.stops));
 }
 
 /** Counts a stop. */
-export const countStop = (board: Ptr) => add(board, BOARD.stops, 1);
+export const countStop = (board: Ptr) => data_race(add(board, BOARD.stops, 1));
 
 /** What a debugger does with its tracee once it is attached. */
 export type Session = (pid: Ptr, board: Ptr) => Generator<Request, void, unknown>;

@@ -97,7 +97,6 @@ export class ExploringMachine extends Machine {
   constructor(options: MachineOptions) {
     super(options);
     if (options.memory === "tso") throw new CannotExplore("store buffers (memory tso)");
-    if (options.checks.has("data-race")) throw new CannotExplore("the check of data races, which does not go back");
     this.slab.keepsTracks = false;
   }
 
