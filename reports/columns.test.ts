@@ -1,6 +1,18 @@
 import { expect, test } from "vitest";
 import { PREEMPT, SOFTIRQ, SWITCH, TIMER } from "../sim/event.ts";
+import {
+  execute,
+  kernel,
+  load,
+  type Program,
+  type Ptr,
+  parseSchedule,
+  ReplayStrategy,
+  smp_mb,
+  store,
+} from "../sim/index.ts";
 import { ALLOC, BARRIER, FREE, LOAD, SCHEDULE, SPIN_LOCK, STORE, UPDATE, WAKE_UP } from "../sim/op.ts";
+import { struct, u32 } from "../sim/struct.ts";
 import { interleaving } from "./columns.ts";
 import { at, makeFinding } from "./testdata/finding.ts";
 import { event, FLAGS, LOCK, makeRun, OBJECT, row, UTRACE, writes } from "./testdata/history.ts";
@@ -138,4 +150,46 @@ test("a column too narrow for the function drops it where it is known, then cuts
 
 test("a run that was not recorded says so", () => {
   expect(interleaving(makeRun(0, []))).toBe("(no history: the run was not recorded)");
+});
+
+test("under tso: what went into the store buffer, what came from there, and when each store arrives", () => {
+  const shared = struct("shared", { x: u32, y: u32 });
+  const { x, y } = shared.fields;
+  let memory: Ptr = 0;
+  const stores = kernel(function* stores() {
+    yield* store(memory, x, 1);
+    yield* load(memory, x);
+    yield* store(memory, y, 1);
+    yield* smp_mb();
+  });
+  const reads = kernel(function* reads() {
+    yield* load(memory, x);
+    yield* load(memory, y);
+  });
+  const program: Program = {
+    name: "tso",
+    options: { config: {}, cpus: 2, memory: "tso", checks: new Set(), stepsMax: 100 },
+    setup(machine) {
+      memory = machine.allocStaticStruct(shared);
+      machine.spawn(0, { comm: "stores" }, stores);
+      machine.spawn(0, { comm: "reads" }, reads);
+    },
+  };
+  const schedule = parseSchedule("c0 c1:1 s0*2 s1 f0 s0*2 s1");
+  const run = execute(program, new ReplayStrategy(schedule), { record: true });
+  expect(interleaving(run, { all: true })).toBe(
+    `step cpu  stores/1                                  reads/2
+   0   0  -- runs on cpu 0 --
+   1   1                                            -- runs on cpu 1 --
+          call stores
+   2   0  stores: store shared->x (buffered)
+   3   0  stores: load shared->x (own store) = 1
+                                                    call reads
+   4   1                                            reads: load shared->x = 0
+   5   0  -- shared->x of step 2 reaches memory --
+   6   0  stores: store shared->y (buffered)
+   7   0  -- shared->y of step 6 reaches memory --
+   7   0  stores: barrier
+   8   1                                            reads: load shared->y = 1`,
+  );
 });

@@ -8,6 +8,16 @@ import { SCENARIOS } from "./index.ts";
 import { resolveParameters } from "./parameters.ts";
 
 const RUNS = 12;
+const NAMES = [
+  "attach-detach-exec",
+  "attach-detach-exec-kill",
+  "two-engines",
+  "exit-attach",
+  "reap-detach",
+  "stop-resume",
+  "thread-exec",
+  "ptrace-hides-target",
+];
 
 /** Fields that race as posted. */
 const KNOWN = new Set([
@@ -31,10 +41,10 @@ const KNOWN = new Set([
 const LIFETIMES = ["pointer", "embedded", "lazy"] as const;
 type Lifetime = (typeof LIFETIMES)[number];
 
-/** Title of each race that some run of some scenario shows. */
+/** Title of each race that some run shows. */
 function racesUnder(lifetime: Lifetime): string[] {
   const titles = new Set<string>();
-  for (const scenario of SCENARIOS) {
+  for (const scenario of SCENARIOS.filter(({ name }) => NAMES.includes(name))) {
     const program = scenario.program(resolveParameters({ checks: "data-race", lifetime }));
     for (let run = 0; run < RUNS; run++) {
       const { findings } = execute(program, makeStrategy("random", seedOfRun("1", run)));
