@@ -31,6 +31,13 @@ export const LIFETIMES: readonly string[] = [...lifetimesByName.keys()];
 export const PATCHES: Readonly<Record<string, string>> = {
   "stop-relookup": "utrace_stop looks task->utrace up again, under RCU and its lock, after waking (f357a74067b)",
   "no-stop-after-last-detach": "utrace_reset takes back a stop once the last engine has gone (f357a74067b)",
+  "recheck-before-stop":
+    "utrace_stop asks under utrace->lock whether some engine still wants the stop (00932dbe24b, d1a14cef3e6)",
+  "sigpending-in-resume":
+    "utrace_resume sets TIF_SIGPENDING when it sees `interrupt`, and does not assert it (622013dbfc8, c0909b50355)",
+  "notify-at-attach": "an attach to a task with engines sets TIF_NOTIFY_RESUME along with `report` (f357a74067b)",
+  "cloning-before-finish": "utrace_report_clone clears `cloning` while the struct is surely there (f357a74067b)",
+  "jctl-notify": "report_jctl is told whether the parent is, not the CLD_ code a second time (68f389909cd)",
   "taker-frees":
     "who sets task->utrace to NULL owns the free: the rule of the posted version, for --lifetime prototype",
 };

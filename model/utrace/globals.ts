@@ -4,7 +4,15 @@ import { globals } from "../linux/globals.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 /** A fix from utrace's later history. */
-export type Patch = "stop-relookup" | "no-stop-after-last-detach" | "taker-frees";
+export type Patch =
+  | "stop-relookup"
+  | "no-stop-after-last-detach"
+  | "taker-frees"
+  | "recheck-before-stop"
+  | "sigpending-in-resume"
+  | "notify-at-attach"
+  | "cloning-before-finish"
+  | "jctl-notify";
 
 /** A change that nobody made: what part of the code is for, asked by leaving it out. */
 export type Experiment = "no-engine-refcount" | "one-attach-list";

@@ -293,9 +293,16 @@ export const utrace_report_clone = kernel(function* utrace_report_clone(cloneFla
   const utrace = yield* utraceGlobals().lifetime.own(task);
   const report = INIT_REPORT();
   yield* utraceGlobals().lifetime.poke(utrace, UTRACE.u.live.cloning, child);
-  yield* REPORT(task, utrace, report, UTRACE_EVENT.CLONE, "report_clone", (callback, engine) =>
+  yield* start_report(utrace);
+  yield* REPORT_CALLBACKS(task, utrace, report, UTRACE_EVENT.CLONE, "report_clone", (callback, engine) =>
     callback(report.action, engine, task, cloneFlags, child),
   );
+  if (patched("cloning-before-finish")) {
+    yield* utraceGlobals().lifetime.poke(utrace, UTRACE.u.live.cloning, 0);
+    yield* finish_report(report, task, utrace);
+    return;
+  }
+  yield* finish_report(report, task, utrace);
   // BUG(kernel): the pass may have given the struct up, and this word is its rcu_head by then.
   yield* utraceGlobals().lifetime.poke(utrace, UTRACE.u.live.cloning, 0);
 });
@@ -305,7 +312,7 @@ export const utrace_report_clone = kernel(function* utrace_report_clone(cloneFla
  *
  * Context: the task may be in TASK_STOPPED, and so count as quiescent to others.
  */
-export const utrace_report_jctl = kernel(function* utrace_report_jctl(_notify: boolean, what: number) {
+export const utrace_report_jctl = kernel(function* utrace_report_jctl(notify: boolean, what: number) {
   const task = current();
   const wasStopped = yield* task_is_stopped(task);
   const report = INIT_REPORT();
@@ -323,8 +330,10 @@ export const utrace_report_jctl = kernel(function* utrace_report_jctl(_notify: b
   yield* lifetime.readUnlock();
   // BUG(kernel): task->utrace is not read again, so what follows may work on a struct that was given up before the lock.
   const type = wasStopped ? CLD_STOPPED : CLD_CONTINUED;
+  // BUG(kernel): what the parent is told of, where engines are promised whether it is told.
+  const told = patched("jctl-notify") ? Number(notify) : what;
   yield* REPORT(task, utrace, report, UTRACE_EVENT.JCTL, "report_jctl", (callback, engine) =>
-    callback(report.action, engine, task, type, what),
+    callback(report.action, engine, task, type, told),
   );
   if (wasStopped && !(yield* task_is_stopped(task))) {
     yield* lock_siglock_irq(task);
@@ -444,6 +453,10 @@ export const utrace_resume = kernel(function* utrace_resume(task: Ptr) {
   }
   if ((yield* lifetime.peek(utrace, UTRACE.interrupt)) !== 0) {
     // The signal path will report.
+    if (patched("sigpending-in-resume")) {
+      yield* set_tsk_thread_flag(task, TIF_SIGPENDING);
+      return;
+    }
     const pending = yield* signal_pending(task);
     yield* BUG_ON(!pending, "!signal_pending(task)", "kernel/utrace.c:utrace_resume");
     return;

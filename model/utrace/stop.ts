@@ -7,6 +7,7 @@ import {
   load,
   note,
   type Ptr,
+  ref,
   schedule,
   spin_lock,
   spin_unlock,
@@ -15,6 +16,7 @@ import {
   wake_up_state,
 } from "../../sim/index.ts";
 import { kick_process } from "../../sim/primitives.ts";
+import { list_entry, list_next } from "../linux/list.ts";
 import {
   __set_current_state,
   __TASK_STOPPED,
@@ -37,14 +39,26 @@ import {
   unlock_task_sighand,
 } from "../linux/signal.ts";
 import { SIGNAL, TASK } from "../linux/structs.ts";
+import { engine_wants_stop, isDetached } from "./engine.ts";
 import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "./events.ts";
-import { utraceGlobals } from "./globals.ts";
+import { patched, utraceGlobals } from "./globals.ts";
 import type { Inline } from "./lifetime.ts";
-import { UTRACE } from "./structs.ts";
+import { ENGINE, UTRACE } from "./structs.ts";
 
 /** `set_notify_resume`: the task passes through utrace_resume before it next runs in user mode. */
 export function* set_notify_resume(task: Ptr): Inline<void> {
   if (!(yield* test_and_set_tsk_thread_flag(task, TIF_NOTIFY_RESUME))) yield* kick_process(task);
+}
+
+/** Whether an engine that has not left wants the task stopped. The later kernel keeps a bit for it in utrace_flags. */
+function* someoneWantsStop(utrace: Ptr): Inline<boolean> {
+  for (const list of [ref(utrace, UTRACE.attached), ref(utrace, UTRACE.attaching)]) {
+    for (let at = yield* list_next(list); at !== list; at = yield* list_next(at)) {
+      const engine = list_entry(at, ENGINE.entry);
+      if (!isDetached(yield* load(engine, ENGINE.ops)) && (yield* engine_wants_stop(engine))) return true;
+    }
+  }
+  return false;
 }
 
 /**
@@ -60,6 +74,11 @@ export const utrace_stop = kernel(function* utrace_stop(task: Ptr, utrace: Ptr) 
   const stoppedBefore = (yield* lifetime.peek(utrace, UTRACE.stopped)) !== 0;
   yield* BUG_ON(stoppedBefore, "utrace->stopped", "kernel/utrace.c:490");
   yield* spin_lock(utrace, UTRACE.lock);
+  // BUG(kernel): whoever asked for the stop may have left since, and nobody would be there to end it.
+  if (patched("recheck-before-stop") && !(yield* someoneWantsStop(utrace))) {
+    yield* spin_unlock(utrace, UTRACE.lock);
+    return false;
+  }
   yield* lock_siglock_irq(task);
   if (((yield* load(task, TASK.pending.signal)) & sigmask(SIGKILL)) !== 0) {
     yield* unlock_siglock_irq(task);

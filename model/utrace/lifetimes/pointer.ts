@@ -44,7 +44,7 @@ import { spin_lock_init } from "../../linux/spinlock.ts";
 import { TASK } from "../../linux/structs.ts";
 import { patched, utraceGlobals } from "../globals.ts";
 import { type Inline, type Lifetime, noStep } from "../lifetime.ts";
-import { finish_utrace_stop } from "../stop.ts";
+import { finish_utrace_stop, set_notify_resume } from "../stop.ts";
 import { ENGINE, UTRACE } from "../structs.ts";
 
 /** The callback of call_rcu: the object goes back to its cache. */
@@ -147,8 +147,10 @@ export const pointer: Lifetime = {
   },
 
   mayJoin: () => noStep(0),
-  *joined(_target: Ptr, utrace: Ptr): Inline<void> {
+  *joined(target: Ptr, utrace: Ptr): Inline<void> {
     yield* assign_bits(utrace, UTRACE.report, 1);
+    // BUG(kernel): whoever finds `report` set believes that TIF_NOTIFY_RESUME is set too.
+    if (patched("notify-at-attach")) yield* set_notify_resume(target);
   },
 
   *afterStop(task: Ptr, utrace: Ptr): Inline<boolean> {
