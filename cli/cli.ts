@@ -10,6 +10,7 @@ import { listCommand } from "./commands/list.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { runCommand } from "./commands/run.ts";
 import { EXIT_CLEAN, EXIT_DEFECT, EXIT_USAGE, messageOf, oneLine, UsageError } from "./errors.ts";
+import { SHRINK_SECONDS } from "./hunter.ts";
 import type { Io } from "./io.ts";
 import { addJobsOption, addJsonOption, addParameterOptions, parseKinds, wholeNumber } from "./options.ts";
 import { didYouMean } from "./suggest.ts";
@@ -131,7 +132,9 @@ function addHunt(program: Command, io: Io, done: (code: number) => void): void {
     .option("--find <KIND,...>", `only findings of these kinds count: ${FINDING_KINDS.join(", ")}`, parseKinds)
     .option("--keep-going", "do not stop at the first finding; report each distinct one")
     .option("--out <DIR>", "folder for repro files", "repros")
-    .option("--no-shrink", "keep schedules as they were found");
+    .option("--no-shrink", "keep schedules as they were found")
+    .option("--shrink-seconds <N>", "what shrinking may take", wholeNumber(1, 86_400), SHRINK_SECONDS)
+    .option("--no-explain", "do not look for the nearest run that passes, nor say why this one fails");
   addJsonOption(addJobsOption(addParameterOptions(addStrategyOptions(command, HUNT_STRATEGY)))).action(
     async (name, options) => {
       done(await huntCommand(io, name, options));
@@ -152,7 +155,8 @@ function addReplay(program: Command, io: Io, done: (code: number) => void): void
     .option("--history", "print the interleaving")
     .option("--last <N>", "print only its last N rows", wholeNumber(1))
     .option("--rebase", "where the program has changed since: carry the schedule over, if the finding still comes")
-    .option("--out <FILE>", "where --rebase saves (default: a new file in repros)");
+    .option("--out <FILE>", "where --rebase saves (default: a new file in repros)")
+    .option("--no-explain", "do not look for the nearest run that passes, nor say why this one fails");
   addJsonOption(command).action((path, options) => done(replayCommand(io, path, options)));
   example(command, "replay repros/attach-detach-exec-paging-fault-utrace_stop-1a2b3c4d.json --last 40");
 }

@@ -35,7 +35,8 @@ const FIELDS = [
   "historyHash",
   "elapsedMs",
 ];
-const FINDING_FIELDS = "kind title function task cpu step count seed schedule repro text".split(" ");
+const FINDING_FIELDS =
+  "kind title function task cpu step count seed schedule repro text cost minimal why nearest".split(" ");
 
 const BUGGY = ["hunt", "refcounted-object", "--find", "double-free,use-after-free", "--config", "DEBUG_PAGEALLOC=n"];
 

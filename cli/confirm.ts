@@ -1,8 +1,8 @@
 /** From a finding of a hunt to one that can be kept: shrunk, run again exactly as it will be replayed, and hashed. */
 import { type Cost, CostMeter, costOf } from "../sim/cost.ts";
 import { type Finding, findingKey } from "../sim/finding.ts";
+import { minimal, type Proof } from "../sim/minimal.ts";
 import { execute, type Program, type RunResult } from "../sim/run.ts";
-import { shrink } from "../sim/shrink.ts";
 import { ReplayStrategy } from "../sim/strategies/replay.ts";
 import { type RecordedEvent, TrailRecorder, type WrittenTrail, writeTrail } from "../sim/trail.ts";
 
@@ -13,8 +13,14 @@ export interface Confirmed {
   readonly run: RunResult;
   readonly trail: WrittenTrail;
   readonly cost: Cost;
-  /** What shrinking began with, and the runs it took; null if nothing was shrunk. */
-  readonly shrunk: { readonly before: Cost; readonly tried: number } | null;
+  readonly shrunk: Shrunk | null;
+}
+
+/** What shrinking began with, the runs it took, and whether its result is proved to be minimal. */
+export interface Shrunk {
+  readonly before: Cost;
+  readonly tried: number;
+  readonly proof: Proof;
 }
 
 /** The finding with this key, if there is one. */
@@ -47,9 +53,19 @@ export function replayTo(
   return { run, trail: writeTrail(recorder.events, recorder.tasks()), cost: meter.cost() };
 }
 
-/** Shrinks the schedule of a finding, if wanted, and runs the result again. */
-export function confirm(program: Program, found: Finding, schedule: Int32Array, wantsShrinking: boolean): Confirmed {
-  const shrinking = wantsShrinking ? shrink(program, schedule, found) : null;
+/**
+ * Shrinks the schedule of a finding, if wanted, and runs the result again.
+ *
+ * @param goesOn - Asked while shrinking; false makes do with what there is.
+ */
+export function confirm(
+  program: Program,
+  found: Finding,
+  schedule: Int32Array,
+  wantsShrinking: boolean,
+  goesOn: () => boolean = () => true,
+): Confirmed {
+  const shrinking = wantsShrinking ? minimal(program, schedule, found, { goesOn }) : null;
   const kept = shrinking?.schedule ?? schedule;
   const key = findingKey(found);
   const { run, trail, cost } = replayTo(program, kept, key);
@@ -61,6 +77,7 @@ export function confirm(program: Program, found: Finding, schedule: Int32Array, 
     run,
     trail,
     cost,
-    shrunk: shrinking === null ? null : { before: costOf(program, schedule), tried: shrinking.tried },
+    shrunk:
+      shrinking === null ? null : { before: costOf(program, schedule), tried: shrinking.tried, proof: shrinking.proof },
   };
 }

@@ -7,12 +7,22 @@ import type { HuntFinding, HuntOptions } from "../sim/hunt.ts";
 import { formatSchedule } from "../sim/schedule.ts";
 import type { Tuning } from "../sim/strategies/byName.ts";
 import { type Confirmed, confirm } from "./confirm.ts";
+import { explain, explanationText, nearestJson } from "./explaining.ts";
 import { type HuntOutcome, huntInChunks } from "./hunting.ts";
 import type { Io, Output } from "./io.ts";
 import type { Subject } from "./options.ts";
 import { type FindingJson, findingJson } from "./output/json.ts";
 import { kernelText } from "./output/kernelText.ts";
-import { block, commandLine, count, cutOffNote, headline, noneFound, replayLine, scheduleLine } from "./output/text.ts";
+import {
+  block,
+  commandLine,
+  count,
+  cutOffNote,
+  headline,
+  noneFound,
+  replayLine,
+  scheduleLines,
+} from "./output/text.ts";
 import { startProgress } from "./progress.ts";
 import { makeRepro, writeRepro } from "./reproFile.ts";
 import { dealtNote, pctPromise, promiseLine, strategyWords } from "./tuning.ts";
@@ -24,6 +34,16 @@ export interface HuntRequest extends Subject {
   /** Folder for repro files. */
   readonly out: string;
   readonly shrinks: boolean;
+  /** Seconds that shrinking may take, and as many again the search for a run that passes. */
+  readonly shrinkSeconds: number;
+  /** Whether to say why a finding comes. */
+  readonly explains: boolean;
+}
+
+/** Whether so many seconds from now are not over yet. */
+export function within(seconds: number): () => boolean {
+  const end = performance.now() + 1000 * seconds;
+  return () => performance.now() < end;
 }
 
 export interface HuntReport {
@@ -31,6 +51,8 @@ export interface HuntReport {
   readonly findings: readonly FindingJson[];
 }
 
+/** What shrinking may take, in seconds, unless something else is asked for. */
+export const SHRINK_SECONDS = 10;
 /** Rows of the interleaving that a report shows. */
 const ROWS = 40;
 
@@ -48,15 +70,31 @@ export async function goHunting(io: Io, request: HuntRequest, say: Output | null
     const dealt = dealtNote(options.strategy, found.seed);
     say?.write(headline(found.finding, `run ${found.run}${dealt}, seed ${found.seed}`));
     if (request.shrinks) say?.write("      shrinking ...\n");
-    const confirmed = confirm(request.program, found.finding, found.schedule, request.shrinks);
+    const goesOn = within(request.shrinkSeconds);
+    const confirmed = confirm(request.program, found.finding, found.schedule, request.shrinks, goesOn);
     const repro = save(io, request, found, confirmed);
     const text = kernelText(confirmed.finding, request.program);
     const stores = storesSinceFree(confirmed.finding, confirmed.run.history);
     say?.write(`\n${block(text)}\n`);
     if (stores !== "") say?.write(`stores into the object since it was freed:\n${block(stores)}\n`);
-    say?.write(`${block(interleaving(confirmed.run, rows(io)))}\n${epilogue(request, found, confirmed, repro)}\n`);
+    say?.write(`${block(interleaving(confirmed.run, rows(io)))}\n`);
+    const { finding, run, cost, shrunk } = confirmed;
+    const more = request.explains ? explain(request.program, finding, run, within(request.shrinkSeconds)) : null;
+    if (more !== null) say?.write(`${explanationText(more, run, io.stdout.columns)}\n`);
+    say?.write(`${epilogue(request, found, confirmed, repro)}\n`);
     const schedule = formatSchedule(confirmed.schedule);
-    findings.push(findingJson(confirmed.finding, { count: found.count, seed: found.seed, schedule, repro, text }));
+    findings.push(
+      findingJson(finding, {
+        count: found.count,
+        seed: found.seed,
+        schedule,
+        repro,
+        text,
+        cost,
+        ...(shrunk === null ? {} : { minimal: shrunk.proof }),
+        ...(more === null ? {} : { why: more.why, nearest: nearestJson(more) }),
+      }),
+    );
   }
   say?.write(conclusion(request, outcome, kept));
   return { outcome, findings };
@@ -98,7 +136,7 @@ function epilogue(request: HuntRequest, found: HuntFinding, confirmed: Confirmed
   const words = strategyWords(options.strategy, request.options.tuning);
   const asFound = commandLine("run", scenario.name, parameters, "--seed", found.seed, ...words);
   const runs = options.keepGoing ? `runs      ${count(found.count, "run")} showed it\n` : "";
-  return `${scheduleLine(confirmed.cost, confirmed.shrunk)}${runs}again     ${replayLine(repro)}\nas found  ${asFound}\n`;
+  return `${scheduleLines(confirmed.cost, confirmed.shrunk)}${runs}again     ${replayLine(repro)}\nas found  ${asFound}\n`;
 }
 
 const placed = ({ kind, function: name }: Finding): string => (name === "" ? kind : `${kind} in ${name}`);

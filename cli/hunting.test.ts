@@ -110,6 +110,7 @@ async function huntResult(scenario: string, mode: string, jobs: number): Promise
     "--runs",
     "150",
     "--no-shrink",
+    "--no-explain",
     ...more,
     "--out",
     OUT,

@@ -36,6 +36,10 @@ import { actorOf, doneText, eventText } from "./step.ts";
 export interface InterleavingOptions {
   /** Steps shown, counted from the end; what came before is one elided row. Default all. */
   readonly last?: number;
+  /** First step shown; those before it are one elided row. Default the first of the run. */
+  readonly from?: number;
+  /** Rows shown at most, counted from the first one; the steps of the others are one elided row. Default all. */
+  readonly first?: number;
   /** Characters per line, kept to as long as every column can be 12 wide. Default 160. */
   readonly width?: number;
   /** Tasks shown, each as `exe`, `exe/5118`, `softirq` or `softirq/1`; the steps of others are elided. Default all. */
@@ -91,15 +95,22 @@ function hiddenRows(
   options: InterleavingOptions,
 ): boolean[] {
   const first = history.length - Math.min(history.length, options.last ?? history.length);
-  const excluded = history.map((row, i) => i < first || !selected(actorOf(row), options.only));
-  if (options.all === true) return excluded;
+  const from = options.from ?? 0;
+  const excluded = history.map((row, i) => i < first || row.step < from || !selected(actorOf(row), options.only));
+  if (options.all === true) return cutAfter(excluded, options.first);
   const dull = dullRows(history);
   const hidden = history.map((row, i) => excluded[i] === true || (dull[i] === true && !marked.has(row.step)));
   for (const [from, to] of runsOf(hidden)) {
     const short = to - from < SHORTEST_ELISION;
     if (short && !excluded.slice(from, to).includes(true)) hidden.fill(false, from, to);
   }
-  return hidden;
+  return cutAfter(hidden, options.first);
+}
+
+/** Hides all rows after the first few that are shown. */
+function cutAfter(hidden: boolean[], shown = hidden.length): boolean[] {
+  let left = shown;
+  return hidden.map((isHidden) => isHidden || left-- <= 0);
 }
 
 const selected = (actor: string, only: readonly string[] | undefined): boolean =>

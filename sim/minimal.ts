@@ -15,9 +15,13 @@ import { FewPreemptionsStrategy } from "./strategies/fewPreemptions.ts";
 
 /** What is known of witnesses with fewer preemptions. */
 export type Proof =
-  | { readonly kind: "proved"; readonly executions: number; readonly states: number }
   /** All schedules with up to `covered` preemptions were gone through; -1 if not even those without any. */
-  | { readonly kind: "not-proved"; readonly covered: number; readonly executions: number; readonly states: number }
+  | {
+      readonly kind: "proved" | "not-proved";
+      readonly covered: number;
+      readonly executions: number;
+      readonly states: number;
+    }
   /** The search cannot cover this program or this finding, for the reason given. */
   | { readonly kind: "no-search"; readonly reason: string };
 
@@ -65,7 +69,7 @@ export function minimal(
   tried += random.tried;
   if (random.schedule !== null) improve(random.schedule);
   const { preemptions } = best.cost;
-  if (preemptions === 0) return { ...best, tried, proof: { kind: "proved", executions: 0, states: 0 } };
+  if (preemptions === 0) return { ...best, tried, proof: { kind: "proved", covered: -1, executions: 0, states: 0 } };
   const reason = whyNotSearched(program, finding);
   if (reason !== null) return { ...best, tried, proof: { kind: "no-search", reason } };
   const search = searched(program, key, preemptions - 1, options.executionsMax ?? 60_000, goesOn);

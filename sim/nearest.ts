@@ -22,7 +22,7 @@ export interface Passing {
 }
 
 export interface NearestOptions {
-  /** Runs it may take. Default 1000. */
+  /** Runs it may take. Default 600. */
   readonly triesMax?: number;
   /** Asked before each run; false ends the search. */
   readonly goesOn?: () => boolean;
@@ -39,7 +39,7 @@ export function nearestPassing(
   program: Program,
   schedule: Int32Array,
   finding: Finding,
-  { triesMax = 1000, goesOn = () => true }: NearestOptions = {},
+  { triesMax = 600, goesOn = () => true }: NearestOptions = {},
 ): Passing | null {
   const key = findingKey(finding);
   const choices = choicesOf(program, schedule, finding.pid);

@@ -50,7 +50,7 @@ describe.each(CASES)("$scenario.name under $strategy", ({ scenario, strategy }) 
 
   // The portfolio has runs of all but one of the others.
   test.runIf(strategy === "portfolio" || strategy === "timed")("another process gives the same", () => {
-    const more = ["--strategy", strategy, "--runs", String(SEEDS), "--keep-going", "--no-shrink"];
+    const more = ["--strategy", strategy, "--runs", String(SEEDS), "--keep-going", "--no-shrink", "--no-explain"];
     const hunted = inAnotherProcess("hunt", scenario.name, ...more);
     expect(hunted).toMatchObject({ executions: SEEDS, historyHash: combineHashes(hashes) });
     const run = inAnotherProcess("run", scenario.name, "--strategy", strategy, "--seed", "1/7");

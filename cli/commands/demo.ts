@@ -2,7 +2,7 @@
 import type { FindingKind } from "../../sim/finding.ts";
 import { tune } from "../../sim/measure.ts";
 import { EXIT_BUDGET, EXIT_CLEAN } from "../errors.ts";
-import { goHunting, type HuntRequest } from "../hunter.ts";
+import { goHunting, type HuntRequest, SHRINK_SECONDS } from "../hunter.ts";
 import type { Io } from "../io.ts";
 import { subjectOf } from "../options.ts";
 import { count } from "../output/text.ts";
@@ -76,7 +76,7 @@ function requestFor(io: Io, form: Form, seed: string, { runs, jobs, out }: DemoC
   const subject = subjectOf(io, scenario, { config });
   const tuning = tune(subject.program, HUNT_STRATEGY);
   const options = { strategy: HUNT_STRATEGY, tuning, seed, first: 0, runs, keepGoing: false, kinds: [kind] };
-  return { ...subject, options, jobs, out, shrinks: true };
+  return { ...subject, options, jobs, out, shrinks: true, shrinkSeconds: SHRINK_SECONDS, explains: true };
 }
 
 /** The command line that does the same. */

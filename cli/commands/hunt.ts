@@ -16,6 +16,9 @@ export interface HuntCommandOptions extends ParameterOptions, StrategyOptions {
   readonly find?: readonly FindingKind[];
   readonly out: string;
   readonly shrink: boolean;
+  /** Seconds it may take. */
+  readonly shrinkSeconds: number;
+  readonly explain: boolean;
 }
 
 /** Hunts in a scenario and says what it found. */
@@ -32,6 +35,8 @@ export async function huntCommand(io: Io, name: string, options: HuntCommandOpti
     jobs,
     out,
     shrinks: options.shrink,
+    shrinkSeconds: options.shrinkSeconds,
+    explains: options.explain,
   };
   checkFolder(out, io.cwd);
   const { outcome, findings } = await goHunting(io, request, options.json === true ? null : io.stdout);

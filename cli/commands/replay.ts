@@ -4,7 +4,8 @@ import { interleaving } from "../../reports/columns.ts";
 import type { RunResult } from "../../sim/run.ts";
 import type { Replayed } from "../confirm.ts";
 import { EXIT_FINDING, UsageError } from "../errors.ts";
-import { rows } from "../hunter.ts";
+import { explain, explanationText, nearestJson } from "../explaining.ts";
+import { rows, SHRINK_SECONDS, within } from "../hunter.ts";
 import type { Io } from "../io.ts";
 import type { Subject } from "../options.ts";
 import { findingJson, printJson, resultJson } from "../output/json.ts";
@@ -23,6 +24,7 @@ export interface ReplayCommandOptions {
   readonly rebase?: boolean;
   /** Where the file goes that rebasing makes. */
   readonly out?: string;
+  readonly explain: boolean;
 }
 
 /** Replays a repro file, and refuses if what comes is not the run that was saved. */
@@ -35,7 +37,8 @@ export function replayCommand(io: Io, path: string, options: ReplayCommandOption
   const subject = subjectOfRepro(io, repro, path);
   const replayed = options.rebase === true ? exactOrNot(subject, repro, path) : replayExactly(subject, repro, path);
   if (typeof replayed === "string") return rebaseCommand(io, subject, { path, repro, why: replayed }, options);
-  const { run, finding } = replayed;
+  const { run, finding, cost } = replayed;
+  const more = options.explain ? explain(subject.program, finding, run, within(SHRINK_SECONDS)) : null;
   const text = kernelText(finding, subject.program);
   const history = historyOf(io, run, options);
   if (options.json === true) {
@@ -46,7 +49,17 @@ export function replayCommand(io: Io, path: string, options: ReplayCommandOption
       steps: run.steps,
       runs: 1,
       cutOff: 0,
-      findings: [findingJson(finding, { count: 1, seed: repro.seed, schedule: repro.schedule, repro: path, text })],
+      findings: [
+        findingJson(finding, {
+          count: 1,
+          seed: repro.seed,
+          schedule: repro.schedule,
+          repro: path,
+          text,
+          cost,
+          ...(more === null ? {} : { why: more.why, nearest: nearestJson(more) }),
+        }),
+      ],
       historyHash: run.historyHash,
       elapsedMs: Math.round(performance.now() - began),
       ...(history === undefined ? {} : { history }),
@@ -55,6 +68,7 @@ export function replayCommand(io: Io, path: string, options: ReplayCommandOption
   } else {
     io.stdout.write(`${headline(finding, `replay of ${path}`)}\n${block(text)}\n`);
     io.stdout.write(history === undefined ? "" : `${block(history)}\n`);
+    if (more !== null) io.stdout.write(`${explanationText(more, run, io.stdout.columns)}\n`);
     io.stdout.write(`replayed  ${describeRun(replayed)}, as saved by ${describeTool(repro.tool)}\n`);
     if (options.rebase === true) io.stdout.write(`rebased   nothing to do: ${path} replays exactly\n`);
   }

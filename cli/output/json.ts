@@ -1,6 +1,9 @@
 /** The object that `--json` prints. Its fields are a contract: they stay. */
 import type { Parameters } from "../../scenarios/scenario.ts";
+import type { Cost } from "../../sim/cost.ts";
 import type { Finding } from "../../sim/finding.ts";
+import type { Shrunk } from "../confirm.ts";
+import type { NearestJson } from "../explaining.ts";
 import type { Output } from "../io.ts";
 import type { PctPromise } from "../tuning.ts";
 
@@ -23,6 +26,14 @@ export interface FindingJson {
   readonly repro: string | null;
   /** What a kernel would have printed. */
   readonly text: string;
+  /** How simple `schedule` is. */
+  readonly cost?: Cost;
+  /** Whether any schedule shows it with fewer preemptions; absent where nothing was shrunk. */
+  readonly minimal?: Shrunk["proof"];
+  /** Why it comes, in sentences; absent where nothing was to be explained. */
+  readonly why?: readonly string[];
+  /** The nearest run that passes; null if none was found. */
+  readonly nearest?: NearestJson | null;
 }
 
 /** The result of a command. */
@@ -70,7 +81,7 @@ export interface Outcome {
 /** The finding as JSON, with what the search knows of it. */
 export function findingJson(
   finding: Finding,
-  more: Pick<FindingJson, "count" | "seed" | "schedule" | "repro" | "text">,
+  more: Omit<FindingJson, "kind" | "title" | "function" | "task" | "cpu" | "step">,
 ): FindingJson {
   const { kind, title, task, cpu, step } = finding;
   return { kind, title, function: finding.function, task, cpu, step, ...more };

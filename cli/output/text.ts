@@ -2,6 +2,8 @@
 import type { Parameters } from "../../scenarios/scenario.ts";
 import type { Cost } from "../../sim/cost.ts";
 import type { Finding } from "../../sim/finding.ts";
+import type { Proof } from "../../sim/minimal.ts";
+import type { Shrunk } from "../confirm.ts";
 import { optionsFor, type Subject } from "../options.ts";
 import type { Repro } from "../reproFile.ts";
 import { TOOL } from "../tool.ts";
@@ -19,12 +21,28 @@ export function headline(finding: Finding, where: string): string {
 /** A text with exactly one newline at its end. */
 export const block = (text: string): string => `${text.trimEnd()}\n`;
 
-/** How complicated a schedule is, and what shrinking did to it. Preemptions first: they are what shrinking saves first. */
-export function scheduleLine(cost: Cost, shrunk: { readonly before: Cost; readonly tried: number } | null): string {
-  const how =
-    shrunk === null ? "not shrunk" : `shrunk from ${size(shrunk.before)}; ${count(shrunk.tried, "run")} tried`;
-  return `schedule  ${size(cost)} (${how})\n`;
+/** How simple a schedule is, what shrinking did to it, and whether there is a simpler one. */
+export function scheduleLines(cost: Cost, shrunk: Shrunk | null): string {
+  if (shrunk === null) return `schedule  ${size(cost)} (not shrunk)\n`;
+  const how = `shrunk from ${size(shrunk.before)}; ${count(shrunk.tried, "run")} tried`;
+  return `schedule  ${size(cost)} (${how})\nminimal   ${minimalText(cost, shrunk.proof)}\n`;
 }
+
+/** Whether a schedule is proved to have as few preemptions as any. */
+function minimalText({ preemptions }: Cost, proof: Proof): string {
+  const given = count(preemptions, "preemption");
+  if (proof.kind === "no-search") return `${given}, not proved minimal: ${proof.reason}`;
+  if (preemptions === 0) return `${given}, proved minimal: there are none fewer`;
+  const { executions, states } = proof;
+  const searched = `(${count(executions, "execution")}, ${count(states, "state")})`;
+  if (proof.kind === "proved") {
+    return `${given}, proved minimal: all schedules with ${upTo(preemptions - 1)} ${searched} show no such finding`;
+  }
+  const partly = proof.covered < 0 ? "" : `; none with ${upTo(proof.covered)} shows it`;
+  return `${given}, not proved minimal within the budget ${searched}${partly}`;
+}
+
+const upTo = (n: number): string => (n === 0 ? "0 preemptions" : `up to ${count(n, "preemption")}`);
 
 /** `2 preemptions, 3 tasks, 41 events`. */
 export const size = ({ preemptions, tasks, steps }: Cost): string =>
