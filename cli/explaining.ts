@@ -24,6 +24,9 @@ export interface NearestJson {
   readonly findings: readonly string[];
 }
 
+/** Characters per line of sentences, where no terminal says how many there are. */
+const TEXT_WIDTH = 120;
+const INDENT = 4;
 /** Rows shown of each of the two runs. */
 const ROWS = 16;
 
@@ -41,7 +44,8 @@ export function explain(program: Program, finding: Finding, run: RunResult, goes
 /** The explanation as text: sentences, then both runs from where they part. Empty if there is nothing to say. */
 export function explanationText({ why: sentences, passing }: Explanation, run: RunResult, width?: number): string {
   const parts: string[] = [];
-  if (sentences.length > 0) parts.push(`why\n${sentences.map((sentence) => `  - ${sentence}\n`).join("")}`);
+  if (sentences.length > 0)
+    parts.push(`why\n${sentences.map((sentence) => item(sentence, width ?? TEXT_WIDTH)).join("")}`);
   if (passing !== null) {
     const options = { from: passing.step, first: ROWS, ...(width === undefined ? {} : { width }) };
     parts.push(
@@ -50,6 +54,18 @@ export function explanationText({ why: sentences, passing }: Explanation, run: R
     );
   }
   return parts.join("\n");
+}
+
+/** A sentence as an item of a list, wrapped. */
+function item(sentence: string, width: number): string {
+  const lines = [""];
+  for (const word of sentence.split(" ")) {
+    const line = lines.at(-1) as string;
+    if (line === "") lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length <= width - INDENT) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return `  - ${lines.join(`\n${" ".repeat(INDENT)}`)}\n`;
 }
 
 /** The nearest run that passes as JSON. */

@@ -173,7 +173,12 @@ class Story {
     const left = this.leftSection(pointer, bad);
     const kept =
       left === null ? "" : `; it left its RCU read section in step ${left.step} and kept the pointer all the same`;
-    return `${took}${kept}.`;
+    const gone = pointer.kind === ATOMIC ? null : this.changeOf(pointer, pointer.step, bad.step);
+    const since =
+      gone === null || left !== null
+        ? ""
+        : `; ${actorOf(gone)} took it away there in step ${gone.step}, ${place(gone)}`;
+    return `${took}${kept}${since}.`;
   }
 
   /** The end of the read section that a load was in, if that comes before the bad step. */
