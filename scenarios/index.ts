@@ -1,6 +1,11 @@
 /** All scenarios, in the order in which they are listed. */
 import { attachDetachExec, attachDetachExecKill } from "./attach-detach-exec.ts";
 import { detachKillDoubleFree } from "./detach-kill-double-free.ts";
+import { breakpoint } from "./engines/breakpoint.ts";
+import { countSyscalls } from "./engines/count-syscalls.ts";
+import { followClone } from "./engines/follow-clone.ts";
+import { freezeBeforeCore } from "./engines/freeze-before-core.ts";
+import { twoDebuggers } from "./engines/two-debuggers.ts";
 import { exitAttach } from "./exit-attach.ts";
 import { ptraceGroupStop } from "./ptrace-group-stop.ts";
 import { ptraceHidesTarget } from "./ptrace-hides-target.ts";
@@ -34,4 +39,9 @@ export const SCENARIOS: readonly Scenario[] = [
   ptraceGroupStop,
   ptraceWait,
   detachKillDoubleFree,
+  freezeBeforeCore,
+  countSyscalls,
+  breakpoint,
+  twoDebuggers,
+  followClone,
 ];

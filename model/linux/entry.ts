@@ -103,6 +103,11 @@ const do_debug = kernel(function* do_debug() {
   yield* force_sig_info(SIGTRAP, current());
 });
 
+/** The trap of a breakpoint instruction. */
+export const do_int3 = kernel(function* do_int3() {
+  yield* force_sig_info(SIGTRAP, current());
+});
+
 /**
  * Runs in user mode for `ns` nanoseconds, interrupted whenever there is work for the task. For single stepping this is
  * one instruction.
