@@ -29,7 +29,7 @@ import { ENGINE } from "../../model/utrace/structs.ts";
 import { add, kernel, load, type Ptr, store } from "../../sim/index.ts";
 import { struct, u32 } from "../../sim/struct.ts";
 import { claim } from "../programs/claims.ts";
-import { example, tool, type Work } from "./example.ts";
+import { example, tool, type Work, waitFor } from "./example.ts";
 
 /** The program's text, and what the tool keeps. `inserted`: the breakpoint is wanted; `stepping`: over the original. */
 const uprobe = struct("uprobe", { insn: u32, inserted: u32, stepping: u32, hits: u32 });
@@ -101,7 +101,8 @@ function* executeProbed(probe: Ptr) {
 }
 
 const probed = kernel(function* exe_probed(probe: Ptr) {
-  for (let i = 0; i < 5; i++) {
+  yield* waitFor(probe, UPROBE.inserted);
+  for (let i = 0; i < 3; i++) {
     const insertedBefore = yield* load(probe, UPROBE.insn);
     const hitsBefore = yield* load(probe, UPROBE.hits);
     const hits = yield* executeProbed(probe);

@@ -3,11 +3,11 @@ import type { BootedKernel } from "../../model/boot.ts";
 import { syscall, user_mode } from "../../model/linux/entry.ts";
 import { IS_ERR } from "../../model/linux/errno.ts";
 import { get_pid_task, put_pid } from "../../model/linux/pid.ts";
-import { put_task_struct } from "../../model/linux/sched.ts";
+import { put_task_struct, schedule_timeout_interruptible } from "../../model/linux/sched.ts";
 import { utrace_attach_task } from "../../model/utrace/attach.ts";
 import { utrace_engine_put } from "../../model/utrace/engine.ts";
 import { UTRACE_ATTACH_CREATE } from "../../model/utrace/events.ts";
-import { type FindingKind, kernel, type Ptr } from "../../sim/index.ts";
+import { type Field, type FindingKind, kernel, load, type Ptr } from "../../sim/index.ts";
 import type { Request } from "../../sim/op.ts";
 import { observeClaims } from "../programs/claims.ts";
 import type { Scenario } from "../scenario.ts";
@@ -26,6 +26,11 @@ const attachAndWork = kernel(function* tool_work(pid: Ptr, ops: Ptr, data: Ptr, 
   }
   yield* put_task_struct(target);
 });
+
+/** A program sleeps, eight ticks at most, until its tool has set this. */
+export function* waitFor(pointer: Ptr, flag: Field) {
+  for (let i = 0; i < 8 && (yield* load(pointer, flag)) === 0; i++) yield* syscall(schedule_timeout_interruptible, 1);
+}
 
 /** The main of a tool. Owns a reference to the pid. */
 export const tool = kernel(function* tool(pid: Ptr, ops: Ptr, data: Ptr, work: Work) {

@@ -7,7 +7,7 @@
  * Question: is the task that was frozen still whole, and does it die of its signal when it is thawed?
  */
 import { ret_to_user, user_mode } from "../../model/linux/entry.ts";
-import { EAGAIN, EINPROGRESS } from "../../model/linux/errno.ts";
+import { EAGAIN, EINPROGRESS, EINVAL } from "../../model/linux/errno.ts";
 import { PF_SIGNALED, schedule_timeout_interruptible } from "../../model/linux/sched.ts";
 import { force_sig_info, SIGSEGV, type siginfo_t } from "../../model/linux/signal.ts";
 import { TASK } from "../../model/linux/structs.ts";
@@ -28,9 +28,9 @@ import { ENGINE } from "../../model/utrace/structs.ts";
 import { current, kernel, load, type Ptr, store } from "../../sim/index.ts";
 import { struct, u32 } from "../../sim/struct.ts";
 import { claim } from "../programs/claims.ts";
-import { example, tool, type Work } from "./example.ts";
+import { example, tool, type Work, waitFor } from "./example.ts";
 
-const freezer = struct("freezer", { frozen: u32, thawed: u32 });
+const freezer = struct("freezer", { ready: u32, frozen: u32, thawed: u32 });
 const FREEZER = freezer.fields;
 
 const freezer_report_signal = kernel(function* freezer_report_signal(
@@ -51,10 +51,12 @@ export const freezer_ops: utrace_engine_ops = { report_signal: freezer_report_si
 /** Looks at the frozen task, and thaws it. */
 const examine: Work = function* (target, engine, data) {
   if ((yield* utrace_set_events(target, engine, UTRACE_EVENT.SIGNAL_CORE)) !== 0) return;
-  for (let i = 0; i < 4 && (yield* load(data, FREEZER.frozen)) === 0; i++) yield* schedule_timeout_interruptible(1);
+  yield* store(data, FREEZER.ready, 1);
+  for (let i = 0; i < 8 && (yield* load(data, FREEZER.frozen)) === 0; i++) yield* schedule_timeout_interruptible(1);
   const exam = { state: 0, ncsw: 0 };
+  // -EINVAL while report_signal has not returned yet, -EAGAIN until the task is off its CPU.
   let prepared = yield* utrace_prepare_examine(target, engine, exam);
-  for (let i = 0; i < 4 && prepared === -EAGAIN; i++) {
+  for (let i = 0; i < 20 && (prepared === -EINVAL || prepared === -EAGAIN); i++) {
     yield* schedule_timeout_interruptible(1);
     prepared = yield* utrace_prepare_examine(target, engine, exam);
   }
@@ -69,9 +71,10 @@ const examine: Work = function* (target, engine, data) {
   if ((yield* utrace_control(target, engine, UTRACE_DETACH)) === -EINPROGRESS) yield* utrace_barrier(target, engine);
 };
 
-/** Works for a while, and makes a wrong memory access. */
-const crasher = kernel(function* exe_crasher() {
-  for (let i = 0; i < 4; i++) yield* user_mode(50_000);
+/** Makes a wrong memory access. */
+const crasher = kernel(function* exe_crasher(data: Ptr) {
+  yield* user_mode(50_000);
+  yield* waitFor(data, FREEZER.ready);
   yield* force_sig_info(SIGSEGV, current());
   yield* ret_to_user();
   yield* user_mode(50_000);
@@ -85,7 +88,7 @@ export const freezeBeforeCore = example(
   (booted) => {
     const data = booted.machine.allocStaticStruct(freezer);
     const ops = placeOps(booted.machine, freezer_ops);
-    const task = booted.process({ comm: "exe", pid: 5118, subject: true }, crasher);
+    const task = booted.process({ comm: "exe", pid: 5118, subject: true }, crasher, data);
     booted.process({ comm: "freezer", pid: 5377 }, tool, booted.getPid(task), ops, data, examine);
   },
 );
