@@ -1,15 +1,17 @@
 /** The check of data races: for each thing that orders, a program that has it and one that has not. */
 import { describe, expect, test } from "vitest";
-import { plain_task, rcu_head, rwlock_t, spinlock_t } from "./kernelStructs.ts";
+import { plain_task, rcu_head, rwlock_t, spinlock_t, thread_info } from "./kernelStructs.ts";
 import { pokeLock } from "./locks.ts";
 import { container_of, data_race, type Kernel, type KernelFunction, kernel, type Ptr } from "./op.ts";
 import {
   atomic_add_return,
+  atomic_or,
   call_rcu,
   cmpxchg,
   current,
+  kick_process,
+  kmem_cache_alloc,
   kmem_cache_free,
-  kmem_cache_zalloc,
   load,
   READ_ONCE,
   rcu_assign_pointer,
@@ -37,7 +39,7 @@ import {
 import { execute, type Program } from "./run.ts";
 import type { Cache } from "./slab.ts";
 import { array, bits, ptr, struct, u8, u16, u32, ulong } from "./struct.ts";
-import { randomFindings, stepwise, type TinyOptions, tiny } from "./tinyProgram.ts";
+import { randomFindings, Stage, stepwise, type TinyOptions, tiny } from "./tinyProgram.ts";
 
 const SHARED_T = struct("shared", {
   x: u32,
@@ -116,6 +118,9 @@ const readerOf = (dereference: () => Kernel<Ptr>): (() => Generator) =>
     const found = yield* dereference();
     if (found !== 0) yield* load(found, OBJ.value);
     yield* rcu_read_unlock();
+    // Through a quiescent state, and not idle after it.
+    yield* schedule();
+    for (let i = 0; i < 4; i++) yield* load(shared, S.low);
   };
 const publishBy = (publish: () => Kernel<unknown>): (() => Generator) =>
   function* publisher() {
@@ -369,14 +374,79 @@ describe("accesses are ordered by", () => {
     expect(races([plainWrite, plainRead], { cpus: 2 })).not.toEqual([]);
   });
 
-  test("an object's new life: the accesses of its last owner are over", () => {
-    const life = function* life() {
-      const own = yield* kmem_cache_zalloc(cache);
-      yield* store(own, OBJ.value, 1);
-      yield* load(own, OBJ.value);
-      yield* kmem_cache_free(cache, own);
+  test("a grace period, for what other CPUs did before call_rcu without a read section", () => {
+    const reads_x = kernel(function* reads_x(_head: Ptr) {
+      yield* read();
+    });
+    const bodies = [
+      function* writes() {
+        yield* write();
+        yield* load(shared, S.flag);
+      },
+      function* calls() {
+        yield* call_rcu(object, OBJ.rcu, reads_x);
+      },
+    ];
+    const found = (schedule: string): string[] =>
+      new Stage(program(bodies, { config: { PREEMPT_RCU: true } })).play(schedule).titles();
+    expect(found("c0 s0 c1:1 s1*3 q1 s1")).toEqual([]);
+    expect(found("c0 c1:1 s1*3 s0 q1 s1")).toEqual(["BUG: KCSAN: data-race in reads_x / writes (shared->x)"]);
+  });
+
+  test("a reschedule interrupt, and the interrupt of a tick not", () => {
+    let info: Ptr = 0;
+    const kicks = (kick: boolean): (() => Generator)[] => [
+      function* runs_in_user_mode() {
+        if ((yield* user(1000)) === 1) yield* read();
+      },
+      function* kicker() {
+        yield* write();
+        yield* atomic_or(info, thread_info.fields.flags, 1);
+        if (kick) yield* kick_process(tasks[0] as Ptr);
+      },
+    ];
+    const found = (kick: boolean, schedule: string): string[] => {
+      const stage = new Stage(program(kicks(kick)));
+      info = stage.machine.threadInfo(tasks[0] as Ptr);
+      return stage.play(schedule).titles();
     };
-    expect(races([life, life, life])).toEqual([]);
+    expect(found(true, "c0 c1:1 s1*3 i0 s0")).toEqual([]);
+    expect(found(false, "c0 c1:1 s1*2 i0 s0")).toHaveLength(1);
+  });
+
+  test("an object's new life: the accesses of its last owner are over", () => {
+    const large = struct("large", { value: ulong, rest: array(u8, 2000) });
+    let first = 0;
+    let again = 0;
+    let stage: Stage;
+    const two: Cache[] = [];
+    const bodies = [
+      function* owner() {
+        first = yield* kmem_cache_alloc(two[0] as Cache);
+        yield* kmem_cache_alloc(two[0] as Cache);
+        again = yield* kmem_cache_alloc(two[0] as Cache);
+        yield* store(again, large.fields.value, 1);
+      },
+      function* frees_it() {
+        yield* user(1);
+        yield* store(first, large.fields.value, 2);
+        yield* kmem_cache_free(two[0] as Cache, first);
+      },
+    ];
+    stage = new Stage(
+      tiny(
+        (machine) => {
+          two[0] = machine.createCache(large);
+          bodies.forEach((body, i) => {
+            machine.spawn(0, { comm: `P${i}` }, thread(body));
+          });
+        },
+        { checks: ["data-race"] },
+      ),
+    );
+    stage.play("c0 s0 c1:1 s1*3 s0*3");
+    expect(again).toBe(first);
+    expect(stage.titles()).toEqual([]);
   });
 
   test("an access of a word races with one of its half", () => {

@@ -581,7 +581,7 @@ describe("memory safety", () => {
         ];
       };
       // The reader may be late: then it uses what was freed, buffer or not.
-      const inTime = new Stage(objects(readsAndFrees, config)).play("c0 s0*3 c1:1 s1*3 q1");
+      const inTime = new Stage(objects(readsAndFrees, config)).play("c0 s0*3 c1:1 s1*3 q1 s1");
       expect(inTime.toEnd().titles()).toEqual([]);
       expect(inTime.machine.steps).toBeGreaterThan(8);
     },
