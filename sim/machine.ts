@@ -155,7 +155,7 @@ COST[SPAWN] = 20000;
 // When a step of an op changes which events are possible.
 const ALWAYS = 0;
 const NEVER = 1;
-/** Only while some context waits for memory to change. */
+/** Only while some context waits for memory to change, and only if it may be that memory. */
 const IF_WATCHED = 2;
 const WHEN_DONE = 3;
 /** Its first two steps: those that wait and take. */
@@ -177,6 +177,9 @@ const JIFFIES_AT_START = 0xffff1f00;
 export const STACK_SIZE = 512;
 /** preempt_count of softirq context. */
 const SOFTIRQ_OFFSET = 0x100;
+
+/** What a task in user mode waits for: no other field names these bytes. */
+const WORK_FLAGS = thread_info.fields.flags.id;
 
 /** Phase of an op that gave up the CPU. */
 const SWITCHED_OUT = 9;
@@ -310,8 +313,12 @@ export class Machine implements SlabHost {
   protected queueStamp = 0;
   /** {@link events} has to be collected anew. */
   protected stale = true;
-  /** A context waits for memory to change, so any store may change the events. */
-  private someoneWaits = false;
+  /** Something was done since {@link events} were collected for which a burst ends, whether or not it changed them. */
+  private interrupted = false;
+  /** A context waits for a lock or a task, so any store may change the events. */
+  private memoryWatched = false;
+  /** A task is in user mode, so a change of its work flags may. */
+  private flagsWatched = false;
   protected booting = true;
   /** Who allocates before the first step. */
   readonly bootContext = new Context(-1, "swapper", 0, 0, 0, 0, false, false);
@@ -527,9 +534,11 @@ export class Machine implements SlabHost {
 
   /** Lists the events that can happen now, in a fixed order. None means the run is over. */
   collect(): number {
+    this.interrupted = false;
     if (!this.stale) return this.eventCount;
     this.stale = false;
-    this.someoneWaits = false;
+    this.memoryWatched = false;
+    this.flagsWatched = false;
     this.eventCount = 0;
     for (const cpu of this.cpus) {
       const softirq = cpu.softirq;
@@ -547,7 +556,7 @@ export class Machine implements SlabHost {
         if (midInstruction) continue;
         if (this.canPreempt(task, cpu) && cpu.queued > 0) this.push(makeEvent(PREEMPT, cpu.id, 0));
         if (task.kind === USER) {
-          this.someoneWaits = true;
+          this.flagsWatched = true;
           if (this.hasUserWork(task)) this.push(makeEvent(INTERRUPT, cpu.id, 0));
         }
       } else this.collectSwitches(cpu);
@@ -588,10 +597,10 @@ export class Machine implements SlabHost {
       case READ_LOCK:
       case WRITE_LOCK:
         if (context.phase !== 1) return true;
-        this.someoneWaits = true;
+        this.memoryWatched = true;
         return lockReady(this, context);
       case WAIT_INACTIVE:
-        this.someoneWaits = true;
+        this.memoryWatched = true;
         return this.inactive(context, cpu);
       default:
         return true;
@@ -694,9 +703,15 @@ export class Machine implements SlabHost {
     this.steps++;
   }
 
-  /** Whether the step that was just applied can be followed by the next of the same CPU, with nothing else to choose. */
-  canRepeat(event: number): boolean {
-    return !this.stale && !this.stopped && eventType(event) === STEP && this.steps < this.options.stepsMax;
+  /**
+   * Whether the step that was just applied can be followed by the next of the same CPU, with nothing else to choose.
+   *
+   * @param steadily - Goes on for as long as the events are the same. Else it ends with whatever might have changed
+   *   them: that is what `random` calls a stretch, and its seeds are in reports that people keep.
+   */
+  canRepeat(event: number, steadily = false): boolean {
+    if (this.stale || this.stopped || (this.interrupted && !steadily)) return false;
+    return eventType(event) === STEP && this.steps < this.options.stepsMax;
   }
 
   private step(cpu: Cpu, event: number): void {
@@ -717,26 +732,31 @@ export class Machine implements SlabHost {
     if (this.races !== null) this.races.after(cpu, context, kind, done, result);
     this.hash.add(event, address, typeof result === "number" ? result : 0);
     if (before !== null) endRecord(this, before, cpu, context, event, kind, phase, address, field);
-    if (!this.stale) this.stale = this.changesEvents(CHANGES_EVENTS[kind] as number, phase, done);
+    if (!this.stale) this.noteChange(CHANGES_EVENTS[kind] as number, phase, done, field);
     if (!done || this.stopped) return;
     context.phase = 0;
     this.resume(context, result);
     if (WAITS_FOR_EVENTS[context.kind] !== 0) this.stale = true;
   }
 
-  private changesEvents(when: number, phase: number, done: boolean): boolean {
+  /** Notes whether a step changed which events are possible. */
+  private noteChange(when: number, phase: number, done: boolean, field: number): void {
     switch (when) {
       case NEVER:
-        return false;
+        return;
       case IF_WATCHED:
-        return this.someoneWaits;
+        this.stale = this.memoryWatched || (this.flagsWatched && field === WORK_FLAGS);
+        break;
       case WHEN_DONE:
-        return done || this.someoneWaits;
+        this.stale = done || this.memoryWatched;
+        break;
       case AT_FIRST:
-        return phase <= 1 || this.someoneWaits;
+        this.stale = phase <= 1 || this.memoryWatched;
+        break;
       default:
-        return true;
+        this.stale = true;
     }
+    if (this.flagsWatched) this.interrupted = true;
   }
 
   /** Runs kernel code until it asks for its next op, or ends. The step loop's own; also for measuring it alone. */

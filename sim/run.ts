@@ -66,7 +66,9 @@ export function execute(program: Program, strategy: Strategy, options: RunOption
       }
       const event = strategy.pick(machine);
       machine.apply(event);
-      for (let left = strategy.burst ?? 0; left > 0 && machine.canRepeat(event); left--) machine.apply(event);
+      for (let left = strategy.burst ?? 0; left > 0 && machine.canRepeat(event, strategy.steady); left--) {
+        machine.apply(event);
+      }
       if (machine.findings.length > seen) {
         seen = machine.findings.length;
         if (until?.(machine.findings) === true) break;

@@ -25,6 +25,7 @@ import { isMove, RankingStrategy, threadOf } from "./threads.ts";
 /** Follows priorities. */
 export class PctStrategy extends RankingStrategy {
   readonly name = "pct";
+  readonly steady = true;
   burst = 0;
   private readonly priorities: number[] = [];
   /** Change points: number of the step, from 1, after which its thread falls; in order of time. */

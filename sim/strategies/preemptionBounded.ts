@@ -25,6 +25,7 @@ const UNBROKEN = 1 << 30;
 /** Lets one thread run on. */
 export class PreemptionBoundedStrategy extends RankingStrategy {
   readonly name = "preemption-bounded";
+  readonly steady = true;
   burst = 0;
   private running = NOBODY;
   /** Who has to let another go first. */

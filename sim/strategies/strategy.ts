@@ -10,4 +10,6 @@ export interface Strategy {
    * else becomes so. Absent for strategies that decide every step.
    */
   readonly burst?: number;
+  /** Asking more often would change nothing, while the events are the same: a burst may go on until they are not. */
+  readonly steady?: boolean;
 }
