@@ -38,6 +38,13 @@ test("without the engine's refcount memory goes wrong under every lifetime, with
   for (const line of claim.evidence) expect(line.split("with it")[1]).not.toContain("use-after-free");
 });
 
+test("one list for attaching: a race with the walk where that takes no lock, none where it does", () => {
+  const { verdict, because, evidence } = examine("two-lists", 40);
+  expect(verdict).toBe("confirmed");
+  expect(because).toContain("(embedded) no such race was found");
+  expect(evidence[0]).toMatch(/^pointer, .* with one list data-race in utrace_attach_task \/ .*\(list_head->next\).*; with two none$/);
+});
+
 test("too small a search settles nothing", () => {
   expect(examine("engine-refcount", 1).verdict).toBe("undecided");
 });

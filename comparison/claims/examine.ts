@@ -5,7 +5,7 @@ import type { Claim } from "../../reports/claims.ts";
 import { SCENARIOS } from "../../scenarios/index.ts";
 import { resolveParameters } from "../../scenarios/parameters.ts";
 import type { Scenario } from "../../scenarios/scenario.ts";
-import type { FindingKind } from "../../sim/finding.ts";
+import type { Finding, FindingKind } from "../../sim/finding.ts";
 import { hunt } from "../../sim/hunt.ts";
 
 /** How much is searched, and from where. */
@@ -43,6 +43,7 @@ export interface Search {
   readonly lifetime: string;
   readonly patches?: string;
   readonly config?: string;
+  readonly checks?: string;
 }
 
 /** What a search found: runs that showed it, by `kind in function`. */
@@ -54,13 +55,19 @@ const scenarioNamed = (name: string): Scenario => {
   return found;
 };
 
+/** `kind in function`; of a data race both functions and the field, as its title has them. */
+function keyOf({ kind, title, function: name }: Finding): string {
+  if (kind === "data-race") return title.replace("BUG: KCSAN: ", "");
+  return name === "" ? kind : `${kind} in ${name}`;
+}
+
 /** Searches. */
-export function search({ scenario, lifetime, patches, config }: Search, { runs, seed }: Budget): Found {
-  const program = scenarioNamed(scenario).program(resolveParameters({ lifetime, patches, config }));
+export function search({ scenario, lifetime, patches, config, checks }: Search, { runs, seed }: Budget): Found {
+  const program = scenarioNamed(scenario).program(resolveParameters({ lifetime, patches, config, checks }));
   const options = { strategy: "random", seed, first: 0, runs, keepGoing: true, kinds: [] } as const;
   const found = new Map<string, { kind: FindingKind; count: number }>();
   for (const { finding, count } of hunt(program, options).findings) {
-    const key = finding.function === "" ? finding.kind : `${finding.kind} in ${finding.function}`;
+    const key = keyOf(finding);
     const known = found.get(key);
     if (known === undefined) found.set(key, { kind: finding.kind, count });
     else known.count += count;
@@ -77,6 +84,7 @@ export function huntCommand(search: Search, { runs, seed }: Budget, ...more: str
   const words = ["npx utrace-sim hunt", search.scenario, "--lifetime", search.lifetime];
   if (search.patches !== undefined) words.push("--patches", search.patches);
   if (search.config !== undefined) words.push("--config", search.config);
+  if (search.checks !== undefined) words.push("--checks", search.checks);
   return [...words, "--seed", seed, "--runs", String(runs), "--keep-going", "--no-shrink", ...more].join(" ");
 }
 
