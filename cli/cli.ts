@@ -169,7 +169,7 @@ function addCompare(program: Command, io: Io, done: (code: number) => void): voi
       "--runs <N>",
       "runs for each scenario and corpus entry under each lifetime; 0: no search",
       wholeNumber(0, RUNS_MAX),
-      100,
+      60,
     )
     .option("--preemptions <P>", "where nothing is found: all schedules with at most so many", wholeNumber(0, 100), 0)
     .option("--explore-runs <N>", "runs of that, for each scenario and lifetime; 0: none", wholeNumber(0), 8000)
@@ -187,7 +187,7 @@ function addClaims(program: Command, io: Io, done: (code: number) => void): void
     .command("claims")
     .description("claims of the 2008 thread, each with a verdict, its evidence, and the command that gives it again")
     .argument("[NAME]", "only this claim")
-    .option("--runs <N>", "runs of each search", wholeNumber(1, RUNS_MAX), 100)
+    .option("--runs <N>", "runs of each search", wholeNumber(1, RUNS_MAX), 60)
     .option("--seed <S>", "whole number; decides all schedules", "1");
   addJsonOption(command).action(async (name, options) => {
     done(await claimsCommand(io, name, options));

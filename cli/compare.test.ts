@@ -34,7 +34,7 @@ describe("compare", () => {
 
   let first: Comparison;
   test("a search says what was found, with a file that replays, or in how many runs nothing was", async () => {
-    const { code, stdout } = await sandbox.cli("compare", "--runs", "12", "--json");
+    const { code, stdout } = await sandbox.cli("compare", "--runs", "8", "--json");
     expect(code).toBe(0);
     first = JSON.parse(stdout);
     const { rows } = first.races;
@@ -43,7 +43,7 @@ describe("compare", () => {
     const cells = rows.flatMap((row) => row.cells);
     expect(new Set(cells.map(({ verdict }) => verdict))).toEqual(new Set(["found", "none-found", "ruled-out"]));
     for (const { verdict, runs, bounds, findings } of cells) {
-      expect(runs).toBe(12);
+      expect(runs).toBe(8);
       expect(findings.length > 0).toBe(verdict === "found");
       if (verdict === "ruled-out") expect(bounds).toMatch(/^0 preemptions on 2 CPUs: \d+ states$/);
       else expect(bounds).toBeNull();
@@ -67,14 +67,14 @@ describe("compare", () => {
 
   test("the same twice, as text and as a page", async () => {
     const page = join(sandbox.cwd, "page.html");
-    const run = () => sandbox.cli("compare", "--runs", "6", "--explore-runs", "0", "--html", "page.html");
+    const run = () => sandbox.cli("compare", "--runs", "2", "--explore-runs", "0", "--html", "page.html");
     const { stdout } = await run();
     const html = readFileSync(page, "utf8");
     expect((await run()).stdout).toBe(stdout);
     expect(readFileSync(page, "utf8")).toBe(html);
-    expect(stdout).toContain("none in 6 runs");
+    expect(stdout).toContain("none in 2 runs");
     expect(stdout).not.toMatch(/\bok\b/i);
-    expect(html).toContain("npx utrace-sim compare --runs 6 --seed 1");
+    expect(html).toContain("npx utrace-sim compare --runs 2 --seed 1");
   });
 
   test("a page that cannot be written is refused before anything is searched", async () => {

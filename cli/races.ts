@@ -113,7 +113,7 @@ interface SearchResult {
 }
 
 const optionsOf = ({ seed, runs }: RaceRequest): HuntOptions => ({
-  strategy: "random",
+  strategy: "portfolio",
   seed,
   first: 0,
   runs,
@@ -185,7 +185,7 @@ function save(io: Io, world: World, lifetime: string, found: HuntFinding, reques
   const parameters = withLifetime(world, lifetime);
   const { finding, schedule, trail, run } = confirm(scenario.program(parameters), found.finding, found.schedule, false);
   const { historyHash } = run;
-  const source = { parameters, schedule, trail, finding, historyHash, strategy: "random", seed: found.seed };
+  const source = { parameters, schedule, trail, finding, historyHash, strategy: "portfolio", seed: found.seed };
   const folder = join(request.out, [lifetime, ...optionsOfWorld(world)].join(" ").replaceAll(/[^\w=.]+/g, "-"));
   const repro = writeRepro(makeRepro({ scenario: scenario.name, ...source }), folder, io.cwd);
   return { kind: finding.kind, function: finding.function, title: finding.title, count: found.count, repro };

@@ -176,27 +176,28 @@ function racesText({ lifetimes, races }: Comparison): string {
     table(scenarios),
     ...(entries.length === 0 ? [] : ["", "Entries of the corpus: is this finding there too?", "", table(entries)]),
     "",
-    "Found, with how to see it again:",
+    "Found; each with: npx utrace-sim replay FILE",
     "",
     ...findingLines(scenarios),
   );
 }
 
+/** One line for each distinct finding of a scenario under a lifetime: runs that showed it, what, and its file. */
 function findingLines(rows: readonly RaceRow[]): string[] {
-  const lines: string[] = [];
-  for (const row of rows) {
-    for (const { lifetime, findings } of row.cells) {
-      if (findings.length === 0) continue;
-      lines.push(`${row.scenario}, ${lifetime}${row.options === "" ? "" : `, ${row.options}`}`);
+  const seen = new Set<string>();
+  const lines: TableCell[][] = [];
+  for (const { scenario, cells } of rows) {
+    for (const { lifetime, findings } of cells) {
       for (const finding of findings) {
-        lines.push(`  ${placeOf(finding)}, ${timesText(finding.count)}`, `    npx utrace-sim replay ${finding.repro}`);
+        const key = `${scenario} ${lifetime} ${placeOf(finding)}`;
+        // The same under another config is only another run.
+        if (!seen.has(key)) lines.push([lifetime, scenario, placeOf(finding), finding.count, finding.repro]);
+        seen.add(key);
       }
     }
   }
-  return lines;
+  return [textTable(["lifetime", "scenario", "finding", "runs", "file"], lines)];
 }
 
 /** `use-after-free in utrace_stop`. */
 export const placeOf = ({ kind, function: name }: RaceFinding): string => (name === "" ? kind : `${kind} in ${name}`);
-
-const timesText = (count: number): string => (count === 1 ? "1 run" : `${count} runs`);

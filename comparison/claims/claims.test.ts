@@ -32,17 +32,19 @@ test("an untraced task grows by 72 bytes, by 112 in the kernel of the crash dump
 });
 
 test("without the engine's refcount memory goes wrong under every lifetime, with it under none", () => {
-  const claim = examine("engine-refcount", 60);
+  const claim = examine("engine-refcount", 25);
   expect(claim.verdict).toBe("confirmed");
   for (const line of claim.evidence) expect(line).toMatch(/without the count [^;]*use-after-free in get_utrace_lock/);
   for (const line of claim.evidence) expect(line.split("with it")[1]).not.toContain("use-after-free");
 });
 
 test("one list for attaching: a race with the walk where that takes no lock, none where it does", () => {
-  const { verdict, because, evidence } = examine("two-lists", 40);
+  const { verdict, because, evidence } = examine("two-lists", 16);
   expect(verdict).toBe("confirmed");
   expect(because).toContain("(embedded) no such race was found");
-  expect(evidence[0]).toMatch(/^pointer, .* with one list data-race in utrace_attach_task \/ .*\(list_head->next\).*; with two none$/);
+  expect(evidence[0]).toMatch(
+    /^pointer, .* with one list data-race in utrace_attach_task \/ .*\(list_head->next\).*; with two none$/,
+  );
 });
 
 test("too small a search settles nothing", () => {
@@ -50,7 +52,7 @@ test("too small a search settles nothing", () => {
 });
 
 test("one lock for every field: all but what is read under the siglock", () => {
-  const { verdict, evidence } = examine("simple-spinlock", 8);
+  const { verdict, evidence } = examine("simple-spinlock", 3);
   expect(verdict).toBe("refuted");
   const places = evidence[0]?.split(": ").slice(1).join(": ").split("; ") ?? [];
   expect(places.length).toBeGreaterThan(0);

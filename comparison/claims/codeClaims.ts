@@ -3,6 +3,7 @@ import { layoutOf } from "../../model/utrace/lifetime.ts";
 import type { Claim } from "../../reports/claims.ts";
 import { SCENARIOS } from "../../scenarios/index.ts";
 import { resolveParameters } from "../../scenarios/parameters.ts";
+import type { FindingKind } from "../../sim/finding.ts";
 import { seedOfRun } from "../../sim/hunt.ts";
 import { execute, makeStrategy } from "../../sim/index.ts";
 import { argumentOf, unlockedAccesses } from "../argument.ts";
@@ -24,14 +25,19 @@ import {
 } from "./examine.ts";
 
 /** Recorded runs of each scenario; recording is slow. */
-const RECORDED_MAX = 40;
+const RECORDED_MAX = 12;
 
 /** Kinds of finding, over all searches. */
 const kindsOf = (all: readonly Found[]): string[] =>
   [...new Set(all.flatMap((found) => [...found.values()].map(({ kind }) => kind)))].sort();
 
-const memoryFindings = (found: Found): string[] =>
-  [...found].filter(([, { kind }]) => MEMORY_KINDS.includes(kind)).map(([key]) => key);
+/** Findings of some kinds. */
+const ofKinds = (found: Found, kinds: readonly FindingKind[]): string[] =>
+  [...found].filter(([, { kind }]) => kinds.includes(kind)).map(([key]) => key);
+const memoryFindings = (found: Found): string[] => ofKinds(found, MEMORY_KINDS);
+
+/** Distinct ones as a list, or `none found`. */
+const listed = (keys: readonly string[]): string => [...new Set(keys)].sort().join(", ") || "none found";
 
 /** Places that touch struct utrace without its lock, in runs of every scenario under the embedded lifetime. */
 function placesBesideTheLock({ runs, seed }: Budget): { readonly places: readonly string[]; readonly runs: number } {
@@ -54,7 +60,8 @@ function simpleSpinlock(budget: Budget): Claim {
   const searches = scenarioNames.map((scenario) => ({ scenario, lifetime: inTask.name }));
   const found = searches.map((one) => search(one, budget));
   const broken = found.flatMap(memoryFindings);
-  const holds = places.length === 0 && broken.length === 0;
+  const lockTrouble = found.flatMap((one) => ofKinds(one, ["lock-misuse", "deadlock"]));
+  const holds = places.length === 0 && broken.length === 0 && lockTrouble.length === 0;
   return {
     name: "simple-spinlock",
     claim: 'With the struct embedded, "add simple spinlock guarding all accesses": is it possible?',
@@ -63,13 +70,14 @@ function simpleSpinlock(budget: Budget): Claim {
     verdict: holds ? "confirmed" : broken.length > 0 ? "undecided" : "refuted",
     because: holds
       ? "In the runs that were looked at, every access to the struct was under its one lock, and no memory went wrong."
-      : `Not for all accesses: ${places.length} places touch the struct without its lock; all others are under it.`,
+      : `Not for all accesses: ${places.length} places touch the struct without its lock, which they cannot take; all others are under it.`,
     evidence: [
       `places beside the lock in ${runs} runs of each of ${searches.length} scenarios: ${places.length === 0 ? "none" : places.join("; ")}`,
       ...(places.some((place) => place.includes("siglock"))
         ? ["who holds the siglock cannot take utrace->lock: the core takes them in the other order"]
         : []),
-      `memory errors in ${budget.runs} runs of each scenario: ${broken.length === 0 ? "none found" : broken.join(", ")}`,
+      `memory errors in ${budget.runs} runs of each scenario: ${listed(broken)}`,
+      `trouble with locks in the same runs: ${listed(lockTrouble)}`,
       `the price: ${attachOps(inTask.name, "event report").locks} locks at each report to an engine, where the posted code takes ${attachOps(posted.name, "event report").locks}`,
     ],
     limits:

@@ -64,7 +64,7 @@ function keyOf({ kind, title, function: name }: Finding): string {
 /** Searches. */
 export function search({ scenario, lifetime, patches, config, checks }: Search, { runs, seed }: Budget): Found {
   const program = scenarioNamed(scenario).program(resolveParameters({ lifetime, patches, config, checks }));
-  const options = { strategy: "random", seed, first: 0, runs, keepGoing: true, kinds: [] } as const;
+  const options = { strategy: "portfolio", seed, first: 0, runs, keepGoing: true, kinds: [] } as const;
   const found = new Map<string, { kind: FindingKind; count: number }>();
   for (const { finding, count } of hunt(program, options).findings) {
     const key = keyOf(finding);
