@@ -37,7 +37,9 @@ export const ALL_REDUCTIONS: Reductions = { sourceSets: true, sleepSets: true, w
 
 /** A step planted at a node, and what is to follow it. A step that chooses is planted with each of its values. */
 export class Branch {
-  children: Branch[] = [];
+  /** The first of what is to follow it; its next sibling. */
+  child: Branch | null = null;
+  next: Branch | null = null;
   /** It is being explored. */
   busy = false;
   /** Planted only because another value of the same step was: no sequence leads to it yet. */
@@ -65,6 +67,14 @@ export interface DporCounts {
   races: number;
 }
 
+// Tables that steps change.
+const LAST_WRITE = 0;
+const READERS = 1;
+const READ_AT = 2;
+const LAST_RELEASE = 3;
+const RELEASERS = 4;
+const RELEASE_AT = 5;
+
 const bit = (actor: number): number => 1 << actor;
 
 /** The search. */
@@ -83,18 +93,21 @@ export class Dpor {
   private releasers = new Int32Array(0);
   private releaseAt = new Int32Array(0);
   private placesKnown = 0;
-  /** Restores those tables when a step is taken back. */
-  private readonly log: number[] = [];
+  /** What restores those tables when a step is taken back: table, index and old value. */
+  private log = new Int32Array(1 << 10);
+  private logged = 0;
   private readonly logAt: number[] = [];
 
   private readonly sleep: number[] = [];
   private readonly done: number[] = [];
-  private readonly branches: Branch[][] = [];
+  /** First branch of each node. */
+  private readonly branches: (Branch | null)[] = [];
   private readonly chosen: Branch[] = [];
 
   private readonly raceFirst: number[] = [];
   private readonly raceSecond: number[] = [];
   private readonly racesAt: number[] = [];
+  private races = 0;
   private racesDone = 0;
 
   private readonly candidates: number[] = [];
@@ -119,12 +132,12 @@ export class Dpor {
   }
 
   /** Explores everything below the prefix, in which the execution stands. @returns false if the visitor ended it. */
-  run(planted: readonly Branch[] = []): boolean {
+  run(planted: Branch | null = null): boolean {
     const { execution } = this;
     const bottom = this.prefix.depth;
     this.sleep[bottom] = this.prefix.sleep;
     this.done[bottom] = 0;
-    this.branches[bottom] = [...planted];
+    this.branches[bottom] = planted;
     this.openNode(bottom);
     for (;;) {
       let d = execution.depth;
@@ -144,26 +157,34 @@ export class Dpor {
   /** Enters the steps of the prefix into the tables: for an execution that was brought there by other means. */
   enterPrefix(): void {
     for (let d = 0; d < this.prefix.depth; d++) this.enter(d);
-    this.racesDone = this.raceFirst.length;
+    this.racesDone = this.races;
   }
 
   private openNode(d: number): void {
-    const branches = this.branches[d] as Branch[];
-    if (branches.length > 0 || d >= this.stepsMax) return;
+    if (this.branches[d] !== null || d >= this.stepsMax) return;
     const { execution } = this;
     let able = execution.enabled();
     if (this.reductions.sleepSets) able &= ~(this.sleep[d] as number);
     for (; able !== 0; able &= able - 1) {
       const actor = 31 - Math.clz32(able & -able);
-      this.plantStep(branches, new Branch(actor, 0, execution.pending(actor)));
+      this.addBranch(d, new Branch(actor, 0, execution.pending(actor)));
       if (this.reductions.sourceSets) break;
     }
   }
 
   private nextBranch(d: number): Branch | null {
-    if (d >= this.stepsMax) return null;
-    const [branch] = this.branches[d] as Branch[];
-    return branch ?? null;
+    return d >= this.stepsMax ? null : (this.branches[d] as Branch | null);
+  }
+
+  /** Adds a branch, the last to be taken, to the node at depth `d`. */
+  private addBranch(d: number, branch: Branch): void {
+    let last = this.branches[d] as Branch | null;
+    withSiblings(branch);
+    if (last === null) this.branches[d] = branch;
+    else {
+      while (last.next !== null) last = last.next;
+      last.next = branch;
+    }
   }
 
   private descend(d: number, branch: Branch): void {
@@ -175,8 +196,8 @@ export class Dpor {
     this.counts.steps++;
     this.enter(d);
     this.done[d + 1] = 0;
-    this.branches[d + 1] = branch.children;
-    branch.children = [];
+    this.branches[d + 1] = branch.child;
+    branch.child = null;
   }
 
   /** Who of the sleepers does not notice the step of `branch`. */
@@ -208,13 +229,14 @@ export class Dpor {
       this.leave(d);
       execution.undo();
       const branch = this.chosen[d] as Branch;
-      const branches = this.branches[d] as Branch[];
-      branches.splice(branches.indexOf(branch), 1);
-      // A step that chooses is done with its last value.
-      if (branch.state.kind === CHOOSE && branches.some(({ actor }) => actor === branch.actor)) return true;
+      // The branch taken is always the first.
+      const { next } = branch;
+      this.branches[d] = next;
+      // A step that chooses is done with its last value, and its values stand next to each other.
+      if (next !== null && next.actor === branch.actor) return true;
       this.done[d] = (this.done[d] as number) | bit(branch.actor);
       if (this.reductions.sleepSets) this.sleep[d] = (this.sleep[d] as number) | bit(branch.actor);
-      if (branches.length > 0) return true;
+      if (next !== null) return true;
     }
     return false;
   }
@@ -264,8 +286,8 @@ export class Dpor {
   /** Takes step `d`, just made, into clocks and tables, and notes its races. */
   private enter(d: number): void {
     this.grow(d);
-    this.logAt[d] = this.log.length;
-    this.racesAt[d] = this.raceFirst.length;
+    this.logAt[d] = this.logged;
+    this.racesAt[d] = this.races;
     const { execution, clocks, width } = this;
     const actor = execution.actorOf[d] as number;
     const state = execution.stateOf[d] as LocalState;
@@ -307,10 +329,10 @@ export class Dpor {
         this.meetAcquire(d, actor, state);
         break;
       case RELEASE:
-        if (state.write) this.put(this.lastRelease, state.place, d);
+        if (state.write) this.put(LAST_RELEASE, state.place, d);
         else {
-          this.put(this.releaseAt, state.place * this.width + actor, d);
-          this.put(this.releasers, state.place, (this.releasers[state.place] as number) | bit(actor));
+          this.put(RELEASE_AT, state.place * this.width + actor, d);
+          this.put(RELEASERS, state.place, (this.releasers[state.place] as number) | bit(actor));
         }
         break;
       case GRACE_PERIOD:
@@ -324,21 +346,35 @@ export class Dpor {
   }
 
   /** A table entry, restored when the step is taken back. */
-  private put(table: Int32Array, index: number, value: number): void {
-    const which =
-      table === this.lastWrite
-        ? 0
-        : table === this.readers
-          ? 1
-          : table === this.readAt
-            ? 2
-            : table === this.lastRelease
-              ? 3
-              : table === this.releasers
-                ? 4
-                : 5;
-    this.log.push(which, index, table[index] as number);
+  private put(which: number, index: number, value: number): void {
+    const table = this.table(which);
+    if (this.logged + 3 > this.log.length) {
+      const longer = new Int32Array(2 * this.log.length);
+      longer.set(this.log);
+      this.log = longer;
+    }
+    const { log } = this;
+    log[this.logged++] = which;
+    log[this.logged++] = index;
+    log[this.logged++] = table[index] as number;
     table[index] = value;
+  }
+
+  private table(which: number): Int32Array {
+    switch (which) {
+      case LAST_WRITE:
+        return this.lastWrite;
+      case READERS:
+        return this.readers;
+      case READ_AT:
+        return this.readAt;
+      case LAST_RELEASE:
+        return this.lastRelease;
+      case RELEASERS:
+        return this.releasers;
+      default:
+        return this.releaseAt;
+    }
   }
 
   private candidate(e: number, d: number): void {
@@ -347,9 +383,9 @@ export class Dpor {
 
   private meetRead(d: number, actor: number, place: number): void {
     this.candidate(this.lastWrite[place] as number, d);
-    this.put(this.readAt, place * this.width + actor, d);
+    this.put(READ_AT, place * this.width + actor, d);
     const readers = this.readers[place] as number;
-    if ((readers & bit(actor)) === 0) this.put(this.readers, place, readers | bit(actor));
+    if ((readers & bit(actor)) === 0) this.put(READERS, place, readers | bit(actor));
   }
 
   private meetWrite(d: number, actor: number, place: number): void {
@@ -358,8 +394,8 @@ export class Dpor {
       if (reader !== actor) this.candidate(this.readAt[place * this.width + reader] as number, d);
     }
     this.candidate(this.lastWrite[place] as number, d);
-    this.put(this.lastWrite, place, d);
-    this.put(this.readers, place, 0);
+    this.put(LAST_WRITE, place, d);
+    this.put(READERS, place, 0);
   }
 
   private meetAcquire(d: number, actor: number, state: LocalState): void {
@@ -370,12 +406,12 @@ export class Dpor {
         this.candidate(this.readAt[place * this.width + reader] as number, d);
       }
       this.candidate(this.lastWrite[place] as number, d);
-      this.put(this.lastWrite, place, d);
-      this.put(this.readers, place, 0);
+      this.put(LAST_WRITE, place, d);
+      this.put(READERS, place, 0);
     } else {
       this.candidate(this.lastWrite[place] as number, d);
-      this.put(this.readAt, place * this.width + actor, d);
-      this.put(this.readers, place, (this.readers[place] as number) | bit(actor));
+      this.put(READ_AT, place * this.width + actor, d);
+      this.put(READERS, place, (this.readers[place] as number) | bit(actor));
     }
   }
 
@@ -389,9 +425,9 @@ export class Dpor {
         const other = candidates[j] as number;
         if (other !== e && this.before(e, other)) last = false;
       }
-      if (last && this.raceFirst.lastIndexOf(e) < (this.racesAt[d] as number)) {
-        this.raceFirst.push(e);
-        this.raceSecond.push(d);
+      if (last && candidates.indexOf(e) === i) {
+        this.raceFirst[this.races] = e;
+        this.raceSecond[this.races++] = d;
       }
     }
     const state = execution.stateOf[d] as LocalState;
@@ -411,18 +447,15 @@ export class Dpor {
   }
 
   private leave(d: number): void {
-    const tables = [this.lastWrite, this.readers, this.readAt, this.lastRelease, this.releasers, this.releaseAt];
     const { log } = this;
     const from = this.logAt[d] as number;
-    for (let i = log.length - 3; i >= from; i -= 3) {
-      (tables[log[i] as number] as Int32Array)[log[i + 1] as number] = log[i + 2] as number;
+    for (let i = this.logged - 3; i >= from; i -= 3) {
+      this.table(log[i] as number)[log[i + 1] as number] = log[i + 2] as number;
     }
-    log.length = from;
+    this.logged = from;
     this.lastOf[this.execution.actorOf[d] as number] = this.previous[d] as number;
-    const races = this.racesAt[d] as number;
-    this.raceFirst.length = races;
-    this.raceSecond.length = races;
-    if (this.racesDone > races) this.racesDone = races;
+    this.races = this.racesAt[d] as number;
+    if (this.racesDone > this.races) this.racesDone = this.races;
   }
 
   // --- Dependence ---------------------------------------------------------------------------------------------------
@@ -449,7 +482,7 @@ export class Dpor {
 
   private turnRacesRound(): void {
     if (!this.reductions.sourceSets) return;
-    for (; this.racesDone < this.raceFirst.length; this.racesDone++) {
+    for (; this.racesDone < this.races; this.racesDone++) {
       this.turnRound(this.raceFirst[this.racesDone] as number, this.raceSecond[this.racesDone] as number);
     }
     this.turnBlockedRound();
@@ -471,9 +504,8 @@ export class Dpor {
       this.previous[d] = this.lastOf[actor] as number;
       this.beginRow(d, actor, this.previous[d] as number, state);
       this.candidates.length = 0;
-      const logged = this.log.length;
-      this.logAt[d] = logged;
-      this.racesAt[d] = this.raceFirst.length;
+      this.logAt[d] = this.logged;
+      this.racesAt[d] = this.races;
       this.meetAcquire(d, actor, state);
       const held = this.candidates.slice();
       const last = this.lastOf[actor] as number;
@@ -506,7 +538,7 @@ export class Dpor {
       );
       return;
     }
-    this.plant(this.branches[e] as Branch[], i, actors);
+    this.plant(e, i, actors);
   }
 
   private branchOf(k: number): Branch {
@@ -592,53 +624,47 @@ export class Dpor {
     return true;
   }
 
-  private plant(from: Branch[], i: number, actorsAtFirst: number): void {
-    const { sequence, gone, first, execution } = this;
-    let branches = from;
+  /** Plants what is left of the sequence below the branch of node `e` that it goes along with furthest. */
+  private plant(e: number, i: number, actorsAtFirst: number): void {
+    const { sequence, gone, first } = this;
     let actors = actorsAtFirst;
     let left = sequence.length;
-    let top = true;
-    descend: for (;;) {
-      for (const branch of branches) {
-        if (top && branch.busy) continue;
-        const { actor } = branch;
-        if ((actors & bit(actor)) !== 0) {
-          const index = first[actor] as number;
-          if (!this.isInitial(index, i, actors)) continue;
-          const k = sequence[index] as number;
-          if (branch.state.kind === CHOOSE && branch.choice !== execution.choiceOf[k]) continue;
-          gone[index] = true;
-          left--;
-          actors = this.advance(actor, index, actors);
-        } else if (!(this.reductions.wakeupTrees && this.independentOfAll(actor, branch.state))) continue;
-        if (left === 0 || (branch.children.length === 0 && !branch.beside)) return;
-        branch.beside = false;
-        branches = branch.children;
-        top = false;
-        continue descend;
+    let parent: Branch | null = null;
+    let branch = this.branches[e] as Branch | null;
+    while (branch !== null) {
+      const { actor } = branch;
+      if (branch.busy || !this.goesAlong(branch, i, actors)) {
+        branch = branch.next;
+        continue;
       }
-      break;
+      if ((actors & bit(actor)) !== 0) {
+        const index = first[actor] as number;
+        gone[index] = true;
+        left--;
+        actors = this.advance(actor, index, actors);
+      }
+      if (left === 0 || (branch.child === null && !branch.beside)) return;
+      branch.beside = false;
+      parent = branch;
+      branch = branch.child;
     }
     for (let j = 0; j < sequence.length; j++) {
       if (gone[j] === true) continue;
       const planted = this.branchOf(sequence[j] as number);
-      this.plantStep(branches, planted);
+      if (parent === null) this.addBranch(e, planted);
+      else addChild(parent, planted);
       if (!this.reductions.wakeupTrees) return;
-      branches = planted.children;
+      parent = planted;
     }
   }
 
-  /** Plants a step, and next to it the other values of one that chooses. */
-  private plantStep(branches: Branch[], planted: Branch): void {
-    branches.push(planted);
-    const { actor, choice, state } = planted;
-    if (state.kind !== CHOOSE) return;
-    for (let other = 0; other < state.value; other++) {
-      if (other === choice) continue;
-      const sibling = new Branch(actor, other, state);
-      sibling.beside = true;
-      branches.push(sibling);
-    }
+  /** Whether the step of a branch could come first in what is left of the sequence. */
+  private goesAlong(branch: Branch, i: number, actors: number): boolean {
+    const { actor } = branch;
+    if ((actors & bit(actor)) === 0) return this.reductions.wakeupTrees && this.independentOfAll(actor, branch.state);
+    const index = this.first[actor] as number;
+    if (!this.isInitial(index, i, actors)) return false;
+    return branch.state.kind !== CHOOSE || branch.choice === this.execution.choiceOf[this.sequence[index] as number];
   }
 
   /** The step at `index` is taken out of the sequence. */
@@ -651,6 +677,29 @@ export class Dpor {
       }
     }
     return actors & ~bit(actor);
+  }
+}
+
+/** Puts the other values of a step that chooses next to it. */
+function withSiblings(planted: Branch): void {
+  const { actor, choice, state } = planted;
+  if (state.kind !== CHOOSE) return;
+  for (let other = state.value - 1; other >= 0; other--) {
+    if (other === choice) continue;
+    const sibling = new Branch(actor, other, state);
+    sibling.beside = true;
+    sibling.next = planted.next;
+    planted.next = sibling;
+  }
+}
+
+function addChild(parent: Branch, branch: Branch): void {
+  withSiblings(branch);
+  let last = parent.child;
+  if (last === null) parent.child = branch;
+  else {
+    while (last.next !== null) last = last.next;
+    last.next = branch;
   }
 }
 

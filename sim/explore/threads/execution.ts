@@ -261,7 +261,7 @@ export class Execution {
     }
     this.live = this.undoLive[d] as number;
     this.asleep = this.undoAsleep[d] as number;
-    this.findings.length = this.findingsAt[d] as number;
+    if (this.findings.length !== this.findingsAt[d]) this.findings.length = this.findingsAt[d] as number;
   }
 
   private turnBack(actor: number, state: LocalState): void {

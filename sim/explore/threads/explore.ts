@@ -119,7 +119,8 @@ export function exploreThreads(program: ThreadProgram, options: ExploreOptions =
 class Explorer {
   private readonly world: ThreadWorld;
   private readonly execution: Execution;
-  private readonly outcomes = new Map<string, Outcome>();
+  /** By what the threads returned and the variables hold. */
+  private readonly outcomes = new Map<string, Reached>();
   private readonly findings = new Map<string, ExploredFinding>();
   private ended = false;
   private visits = 0;
@@ -217,23 +218,21 @@ class Explorer {
   private noteOutcome(execution: Execution): void {
     const { world } = this;
     let key = "";
-    for (const { index } of execution.automata.threads) key += `${this.returnedBy(execution, index)},`;
-    for (const { ptr, field } of world.variables) key += `${world.peek(ptr, field)},`;
+    for (const { index } of execution.automata.threads) key += this.returnedBy(execution, index) + SEPARATOR;
+    for (const { ptr, field } of world.variables) key += world.peek(ptr, field) + SEPARATOR;
     const known = this.outcomes.get(key);
-    if (known === undefined) this.outcomes.set(key, this.makeOutcome(execution));
-    else {
-      known.count++;
-      if (execution.depth < known.witness.actors.length) known.witness = witnessOf(execution, execution.depth);
-    }
+    if (known === undefined) this.outcomes.set(key, new Reached(execution));
+    else known.again(execution);
   }
 
-  private makeOutcome(execution: Execution): Outcome {
-    const { world } = this;
+  private outcome(key: string, reached: Reached): Outcome {
+    const values = key.split(SEPARATOR);
     const returned: Record<string, string> = {};
-    for (const { index, comm } of execution.automata.threads) returned[comm] = this.returnedBy(execution, index);
     const variables: Record<string, number> = {};
-    for (const { name, ptr, field } of world.variables) variables[name] = world.peek(ptr, field);
-    return { returned, variables, count: 1, witness: witnessOf(execution, execution.depth) };
+    let at = 0;
+    for (const { comm } of this.execution.automata.threads) returned[comm] = values[at++] as string;
+    for (const { name } of this.world.variables) variables[name] = Number(values[at++]);
+    return { returned, variables, count: reached.count, witness: reached.witness() };
   }
 
   /** What a thread returned; `-` if it did not. */
@@ -256,10 +255,54 @@ class Explorer {
       complete,
       bounds: { stepsMax, preemptionsMax },
       ...counts,
-      outcomes: [...this.outcomes.values()],
+      outcomes: Array.from(this.outcomes, ([key, reached]) => this.outcome(key, reached)),
       findings,
     };
   }
+}
+
+const SEPARATOR = "\n";
+
+/** A distinct end state: how often it was reached, and the shortest schedule to it. */
+class Reached {
+  count = 1;
+  private actors: Uint8Array;
+  private choices: Uint8Array | null;
+
+  constructor(execution: Execution) {
+    this.actors = actorsOf(execution);
+    this.choices = choicesOf(execution);
+  }
+
+  again(execution: Execution): void {
+    this.count++;
+    if (execution.depth >= this.actors.length) return;
+    this.actors = actorsOf(execution);
+    this.choices = choicesOf(execution);
+  }
+
+  witness(): Witness {
+    const actors = Array.from(this.actors);
+    const choices = this.choices === null ? actors.map(() => 0) : Array.from(this.choices);
+    return { actors, choices, preemptions: changes(actors) };
+  }
+}
+
+function actorsOf({ actorOf, depth }: Execution): Uint8Array {
+  const actors = new Uint8Array(depth);
+  for (let i = 0; i < depth; i++) actors[i] = actorOf[i] as number;
+  return actors;
+}
+
+/** What was chosen at each step; null if there was never a choice. */
+function choicesOf({ choiceOf, depth }: Execution): Uint8Array | null {
+  let choices: Uint8Array | null = null;
+  for (let i = 0; i < depth; i++) {
+    if (choiceOf[i] === 0) continue;
+    choices ??= new Uint8Array(depth);
+    choices[i] = choiceOf[i] as number;
+  }
+  return choices;
 }
 
 /** The first `steps` steps of an execution as a schedule. */
