@@ -190,17 +190,18 @@ for (const kind of [PREEMPT_DISABLE, PREEMPT_ENABLE, COND_RESCHED, YIELD, USER, 
 
 const STACK_BYTES = 512;
 
-/** Two rolling words over the results that a thread was handed. */
-const mixLow = (h: number, x: number): number => {
+/** Two rolling words over the results that a thread was handed: the low one. */
+export const mixLow = (h: number, x: number): number => {
   const a = Math.imul(h ^ x, 0x01000193) + 0x9e3779b9;
   return Math.imul(a ^ (a >>> 15), 0x85ebca6b) | 0;
 };
-const mixHigh = (h: number, x: number): number => {
+/** The high one. */
+export const mixHigh = (h: number, x: number): number => {
   const a = Math.imul(h ^ x, 0x27d4eb2f) + 0x165667b1;
   return Math.imul(a ^ (a >>> 13), 0xc2b2ae35) | 0;
 };
-/** The part of a result above 32 bits. */
-const upper = (x: number): number => Math.floor(x / 2 ** 32) | 0;
+/** The part of a value above 32 bits. */
+export const upper = (x: number): number => Math.floor(x / 2 ** 32) | 0;
 
 /** The automata of all threads of a world. */
 export class Automata {

@@ -152,6 +152,11 @@ export class Execution {
     }
   }
 
+  /** Whether a thread was started and is over. */
+  isOver(thread: number): boolean {
+    return (this.begun & ~this.live & (1 << thread)) !== 0;
+  }
+
   /** Actors that can take a step, as bits. */
   enabled(): number {
     let able = this.live & ~this.asleep & ~this.graceWait;

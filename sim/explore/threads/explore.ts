@@ -7,10 +7,12 @@
  */
 import { normalTitle } from "../../finding.ts";
 import type { MemoryModel } from "../../storeBuffer.ts";
+import { mixHigh, mixLow, upper } from "./automaton.ts";
 import { CachedSearch } from "./cached.ts";
 import { ALL_REDUCTIONS, Dpor, type Reductions } from "./dpor.ts";
 import { ACTORS_MAX, BUFFER, Execution, type ThreadFinding, TooManyThreads } from "./execution.ts";
 import { Places, PlacesMerged } from "./places.ts";
+import { SeenStates } from "./seenStates.ts";
 import { ThreadWorld } from "./threadWorld.ts";
 import type { ThreadProgram } from "./world.ts";
 
@@ -28,6 +30,8 @@ export interface ExploreOptions {
   /** Ends the exploration, incomplete, after so many executions or states. Default: never. */
   readonly executionsMax?: number;
   readonly statesMax?: number;
+  /** Distinct end states to keep; those beyond are only counted. Default 10 000. */
+  readonly outcomesMax?: number;
   /** Ends it at the first finding. Default false. */
   readonly stopAtFinding?: boolean;
   /** Called now and then with what has been done so far; false ends the exploration. */
@@ -82,11 +86,15 @@ export interface Exploration {
   readonly sleepBlocked: number;
   /** Executions cut off at the bound on steps. */
   readonly cutOff: number;
+  /** Number of distinct end states. */
+  readonly distinctOutcomes: number;
+  /** The end states, in the order in which they were first reached; see {@link ExploreOptions.outcomesMax}. */
   readonly outcomes: readonly Outcome[];
   readonly findings: readonly ExploredFinding[];
 }
 
 const STEPS_MAX = 10_000;
+const OUTCOMES_MAX = 10_000;
 /** Executions between two calls of onProgress. */
 const PROGRESS_EVERY = 1024;
 
@@ -119,8 +127,9 @@ export function exploreThreads(program: ThreadProgram, options: ExploreOptions =
 class Explorer {
   private readonly world: ThreadWorld;
   private readonly execution: Execution;
-  /** By what the threads returned and the variables hold. */
-  private readonly outcomes = new Map<string, Reached>();
+  /** By a hash of what the threads returned and the variables hold. */
+  private readonly outcomes = new Map<number, Reached>();
+  private ends = new SeenStates();
   private readonly findings = new Map<string, ExploredFinding>();
   private ended = false;
   private visits = 0;
@@ -174,6 +183,7 @@ class Explorer {
     };
     const again = (): void => {
       this.outcomes.clear();
+      this.ends = new SeenStates();
       this.findings.clear();
     };
     const bounds = { stepsMax, preemptionsMax, statesMax };
@@ -216,29 +226,52 @@ class Explorer {
   }
 
   private noteOutcome(execution: Execution): void {
-    const { world } = this;
-    let key = "";
-    for (const { index } of execution.automata.threads) key += this.returnedBy(execution, index) + SEPARATOR;
-    for (const { ptr, field } of world.variables) key += world.peek(ptr, field) + SEPARATOR;
+    const { world, ends } = this;
+    let low = 0x811c9dc5 | 0;
+    let high = 0x7ed55d16;
+    for (const { index } of execution.automata.threads) {
+      const word = execution.isOver(index) ? (execution.positions[index] as { hashLow: number }).hashLow : 0;
+      low = mixLow(low, word);
+      high = mixHigh(high, word);
+    }
+    for (const { ptr, field } of world.variables) {
+      const value = world.peek(ptr, field);
+      low = mixLow(low, value | 0);
+      high = mixHigh(high, upper(value) ^ (value | 0));
+    }
+    const isNew = ends.enter(low, high, 0);
+    if (isNew && this.outcomes.size >= (this.options.outcomesMax ?? OUTCOMES_MAX)) return;
+    const key = (low >>> 0) * 2 ** 20 + (high >>> 12);
     const known = this.outcomes.get(key);
-    if (known === undefined) this.outcomes.set(key, new Reached(execution));
-    else known.again(execution);
+    if (known === undefined) {
+      if (isNew) this.outcomes.set(key, new Reached(execution, this.valuesOf(execution)));
+    } else known.again(execution);
   }
 
-  private outcome(key: string, reached: Reached): Outcome {
-    const values = key.split(SEPARATOR);
+  /** What each thread returned, then the value of each variable. */
+  private valuesOf(execution: Execution): string[] {
+    const { world } = this;
+    return [
+      ...execution.automata.threads.map(({ index }) => this.returnedBy(execution, index)),
+      ...world.variables.map(({ ptr, field }) => String(world.peek(ptr, field))),
+    ];
+  }
+
+  private outcome(reached: Reached): Outcome {
+    const { values } = reached;
     const returned: Record<string, string> = {};
     const variables: Record<string, number> = {};
     let at = 0;
-    for (const { comm } of this.execution.automata.threads) returned[comm] = values[at++] as string;
+    // Threads that came up later than this end state have no part in it.
+    const threads = this.execution.automata.threads.slice(0, values.length - this.world.variables.length);
+    for (const { comm } of threads) returned[comm] = values[at++] as string;
     for (const { name } of this.world.variables) variables[name] = Number(values[at++]);
     return { returned, variables, count: reached.count, witness: reached.witness() };
   }
 
   /** What a thread returned; `-` if it did not. */
   private returnedBy(execution: Execution, thread: number): string {
-    const over = (execution.begun & ~execution.live & (1 << thread)) !== 0;
-    return over ? String(execution.positions[thread]?.returned) : "-";
+    return execution.isOver(thread) ? String(execution.positions[thread]?.returned) : "-";
   }
 
   private result(
@@ -255,13 +288,12 @@ class Explorer {
       complete,
       bounds: { stepsMax, preemptionsMax },
       ...counts,
-      outcomes: Array.from(this.outcomes, ([key, reached]) => this.outcome(key, reached)),
+      distinctOutcomes: this.ends.count,
+      outcomes: Array.from(this.outcomes.values(), (reached) => this.outcome(reached)),
       findings,
     };
   }
 }
-
-const SEPARATOR = "\n";
 
 /** A distinct end state: how often it was reached, and the shortest schedule to it. */
 class Reached {
@@ -269,7 +301,10 @@ class Reached {
   private actors: Uint8Array;
   private choices: Uint8Array | null;
 
-  constructor(execution: Execution) {
+  constructor(
+    execution: Execution,
+    readonly values: readonly string[],
+  ) {
     this.actors = actorsOf(execution);
     this.choices = choicesOf(execution);
   }
