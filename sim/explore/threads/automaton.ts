@@ -57,6 +57,7 @@ import {
 import type { SpawnPayload } from "../../primitives.ts";
 import type { Cache } from "../../slab.ts";
 import { hashText } from "../../symbols.ts";
+import { Merging } from "./merging.ts";
 import { NO_PLACE, type Places } from "./places.ts";
 import type { ThreadWorld } from "./threadWorld.ts";
 
@@ -135,6 +136,8 @@ export class LocalState {
   unbalanced = false;
   allocations = 0;
   spawned = 0;
+  /** Ops before this one. */
+  length = 0;
 
   /** Two words that stand for this state in the hash of a whole state. */
   hashLow = 0;
@@ -155,6 +158,12 @@ export class LocalState {
   after(result: number): LocalState | null {
     if (this.onlyResult === result) return this.onlyNext;
     return this.more === null ? null : (this.more.get(result) ?? null);
+  }
+
+  /** Every result learned, with the state after it. */
+  *transitions(): Generator<[number, LocalState]> {
+    if (this.onlyNext !== null) yield [this.onlyResult, this.onlyNext];
+    if (this.more !== null) yield* this.more;
   }
 
   learn(result: number, next: LocalState): void {
@@ -211,6 +220,9 @@ export class Automata {
   states = 0;
   /** Fresh generators run, for measuring. */
   rebuilt = 0;
+  /** Told of each transition that is learned. */
+  onEdge: ((from: LocalState, to: LocalState) => void) | null = null;
+  private readonly merging: Merging | null;
   private readonly children = new Map<number, number>();
   private readonly allocated = new Map<number, Ptr>();
 
@@ -218,7 +230,11 @@ export class Automata {
     private readonly world: ThreadWorld,
     private readonly places: Places,
     private readonly tso: boolean,
-  ) {}
+    /** Kinds of states that must not be taken for one; null to take none for one. See `merging.ts`. */
+    refuted: Set<string> | null,
+  ) {
+    this.merging = refuted === null ? null : new Merging(refuted, (state, result) => this.reach(state, result));
+  }
 
   /** Adds a thread and learns its first op. */
   add(comm: string, task: Ptr, daemon: boolean, functionId: number, body: Thread["body"]): Thread {
@@ -242,10 +258,21 @@ export class Automata {
   }
 
   private discover(state: LocalState, result: number): LocalState {
+    const made = this.reach(state, result);
+    const next = this.merging === null ? made : this.merging.settle(made);
+    state.learn(result, next);
+    if (this.onEdge !== null) this.onEdge(state, next);
+    this.merging?.verify(state, result, next);
+    return next;
+  }
+
+  /** Runs the code on from `state`, to a local state of its own. */
+  private reach(state: LocalState, result: number): LocalState {
     const thread = this.threads[state.thread] as Thread;
     const made = new LocalState(state.thread, state, result);
     made.hashLow = mixLow(mixLow(state.hashLow, result | 0), upper(result) + state.kind);
     made.hashHigh = mixHigh(mixHigh(state.hashHigh, result | 0), upper(result) + state.kind);
+    made.length = state.length + 1;
     made.allocations = state.allocations + (state.kind === ALLOC ? 1 : 0);
     made.spawned = state.spawned + (state.kind === SPAWN || (state.kind === CALL_RCU && state.phase === 1) ? 1 : 0);
     if (state.phase === 0 && (state.kind === UPDATE || state.kind === SYNCHRONIZE_RCU || state.kind === CALL_RCU)) {
@@ -254,7 +281,6 @@ export class Automata {
       this.bring(thread, state);
       this.run(thread, result, made);
     }
-    state.learn(result, made);
     return made;
   }
 

@@ -56,8 +56,8 @@ export class CachedSearch {
     private readonly persistentSets: boolean,
     /** Called at each end state, and at each cut; false ends the search. */
     private readonly visit: (execution: Execution, cut: boolean) => boolean,
-    /** Called after a step in an execution that has findings. */
-    private readonly found: (execution: Execution) => void,
+    /** Called after a step in an execution that has findings; false ends the search. */
+    private readonly found: (execution: Execution) => boolean,
     /** Called before the search is repeated because it had not yet learned enough. */
     private readonly again: () => void,
   ) {
@@ -95,9 +95,8 @@ export class CachedSearch {
       if ((this.left[d + 1] as number) < 0) continue;
       execution.step(actor, this.choice[d] as number);
       counts.steps++;
-      if (this.persistentSets) this.learn(actor);
       // The state may be a known one; what is wrong with the step is not.
-      if (execution.findings.length > 0) this.found(execution);
+      if (execution.findings.length > 0 && !this.found(execution)) return false;
       if (!this.arrive(d + 1)) return false;
       if (counts.states >= bounds.statesMax) {
         counts.exhausted = true;
@@ -105,11 +104,6 @@ export class CachedSearch {
         return true;
       }
     }
-  }
-
-  private learn(actor: number): void {
-    const position = this.execution.positions[actor];
-    if (position !== undefined) this.futures.know(position);
   }
 
   /** A state was reached: what is to be done from there. @returns false to end the search. */

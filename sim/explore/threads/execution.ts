@@ -128,8 +128,9 @@ export class Execution {
     readonly places: Places,
     readonly tso: boolean,
     readonly width: number,
+    refuted: Set<string> | null = null,
   ) {
-    this.automata = new Automata(world, places, tso);
+    this.automata = new Automata(world, places, tso, refuted);
     for (const { comm, task, daemon, functionId, body } of world.threads) {
       const thread = this.automata.add(comm, task, daemon, functionId, body);
       this.begin(thread.index);

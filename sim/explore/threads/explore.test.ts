@@ -280,6 +280,7 @@ describe.each(["sc", "tso"] as const)(
       ["no source sets", { reductions: { sourceSets: false } }],
       ["states", { search: "states" }],
       ["states, no persistent sets", { search: "states", reductions: { persistentSets: false } }],
+      ["states, no merging", { search: "states", reductions: { merging: false } }],
     ];
     test.each(variants)("%s", (_, options) => {
       let compared = 0;

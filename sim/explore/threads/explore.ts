@@ -11,6 +11,7 @@ import { mixHigh, mixLow, upper } from "./automaton.ts";
 import { CachedSearch } from "./cached.ts";
 import { ALL_REDUCTIONS, Dpor, type Reductions } from "./dpor.ts";
 import { ACTORS_MAX, BUFFER, Execution, type ThreadFinding, TooManyThreads } from "./execution.ts";
+import { MergeRefuted } from "./merging.ts";
 import { Places, PlacesMerged } from "./places.ts";
 import { SeenStates } from "./seenStates.ts";
 import { ThreadWorld } from "./threadWorld.ts";
@@ -21,8 +22,8 @@ export interface ExploreOptions {
   readonly memory?: MemoryModel;
   /** Default `traces`; `states` if there is a bound on preemptions. */
   readonly search?: "traces" | "states";
-  /** Reductions to switch off; all are on by default. `persistentSets` is the one of `states`. */
-  readonly reductions?: Partial<Reductions> & { readonly persistentSets?: boolean };
+  /** Reductions to switch off; all are on by default. `persistentSets` and `merging` are those of `states`. */
+  readonly reductions?: Partial<Reductions> & { readonly persistentSets?: boolean; readonly merging?: boolean };
   /** Steps of one execution before it is cut off; a cut makes the exploration incomplete. Default 10 000. */
   readonly stepsMax?: number;
   /** Only schedules with at most so many changes away from a thread that could go on. Default: any number. */
@@ -105,13 +106,14 @@ const PROGRESS_EVERY = 1024;
  */
 export function exploreThreads(program: ThreadProgram, options: ExploreOptions = {}): Exploration {
   const coarse = new Set<number>();
+  const refuted = new Set<string>();
   const tso = options.memory === "tso";
   for (let width = 0; ; ) {
     try {
-      return new Explorer(program, options, coarse, width).run();
+      return new Explorer(program, options, coarse, refuted, width).run();
     } catch (error) {
       // What was learned of the program on the way makes the next try go further.
-      if (error instanceof PlacesMerged) continue;
+      if (error instanceof PlacesMerged || error instanceof MergeRefuted) continue;
       const most = tso ? BUFFER - 1 : ACTORS_MAX;
       if (error instanceof TooManyThreads && width < most) {
         width = Math.min(most, Math.max(Number(error.message) + 4, width + 1));
@@ -122,6 +124,9 @@ export function exploreThreads(program: ThreadProgram, options: ExploreOptions =
     }
   }
 }
+
+const searchOf = ({ search, preemptionsMax }: ExploreOptions): "traces" | "states" =>
+  search ?? (preemptionsMax === undefined ? "traces" : "states");
 
 /** What an exploration has gathered so far. */
 class Explorer {
@@ -138,12 +143,15 @@ class Explorer {
     private readonly program: ThreadProgram,
     private readonly options: ExploreOptions,
     coarse: Set<number>,
+    refuted: Set<string>,
     width: number,
   ) {
     const places = new Places(coarse);
     this.world = new ThreadWorld(program, places);
     const tso = options.memory === "tso";
-    this.execution = new Execution(this.world, places, tso, Math.max(width, this.world.threads.length));
+    const merging = searchOf(options) === "states" && options.reductions?.merging !== false;
+    const threads = Math.max(width, this.world.threads.length);
+    this.execution = new Execution(this.world, places, tso, threads, merging ? refuted : null);
   }
 
   run(): Exploration {
@@ -151,7 +159,7 @@ class Explorer {
     const stepsMax = options.stepsMax ?? STEPS_MAX;
     const preemptionsMax = options.preemptionsMax ?? Number.POSITIVE_INFINITY;
     const bounded = Number.isFinite(preemptionsMax);
-    const search = options.search ?? (bounded ? "states" : "traces");
+    const search = searchOf(options);
     if (bounded && search === "traces") throw new Error("a bound on preemptions needs the search over states");
     return search === "traces" ? this.traces(stepsMax) : this.states(stepsMax, preemptionsMax);
   }
@@ -187,9 +195,10 @@ class Explorer {
       this.findings.clear();
     };
     const bounds = { stepsMax, preemptionsMax, statesMax };
-    const found = (execution: Execution): void => {
+    const found = (execution: Execution): boolean => {
       const last = execution.findings.at(-1) as ThreadFinding;
       if (last.step === execution.depth - 1) this.noteFinding(execution, last);
+      return !this.ended;
     };
     const search = new CachedSearch(this.execution, bounds, persistent, visit, found, again);
     const all = search.run();

@@ -7,15 +7,33 @@
 import { RCU_READ_LOCK, RCU_READ_UNLOCK } from "../../op.ts";
 import { type Automata, GRACE_PERIOD, type LocalState, OVER, SILENT } from "./automaton.ts";
 
-/** The read section of a thread, and a grace period, as bits of `rcu`. */
+/** Bits of {@link Future.rcu}: opens or closes a read section; begins a grace period. */
 const READS_RCU = 1;
 const AWAITS_RCU = 2;
 
+interface Sets {
+  readonly reads: Int32Array;
+  readonly writes: Int32Array;
+  readonly rcu: number;
+}
+
 /** What may come of one local state. */
-interface Future {
-  reads: Int32Array;
-  writes: Int32Array;
-  rcu: number;
+class Future {
+  reads = new Int32Array(1);
+  writes = new Int32Array(1);
+  rcu = 0;
+  readonly parents: LocalState[] = [];
+
+  /** Adds what another may touch. @returns whether that was more. */
+  take(other: Sets): boolean {
+    const rcu = this.rcu | other.rcu;
+    const [reads, writes] = [union(this.reads, other.reads), union(this.writes, other.writes)];
+    if (rcu === this.rcu && reads === null && writes === null) return false;
+    this.rcu = rcu;
+    if (reads !== null) this.reads = reads;
+    if (writes !== null) this.writes = writes;
+    return true;
+  }
 }
 
 const rcuOf = (state: LocalState): number =>
@@ -28,87 +46,71 @@ const rcuOf = (state: LocalState): number =>
 const has = (set: Int32Array, place: number): boolean =>
   place >> 5 < set.length && ((set[place >> 5] as number) & (1 << (place & 31))) !== 0;
 
-/** Adds a place. @returns the set, longer if it had no room for it. */
-function withPlace(set: Int32Array, place: number): Int32Array {
-  const word = place >> 5;
-  let grown = set;
-  if (word >= set.length) {
-    grown = new Int32Array(word + 4);
-    grown.set(set);
+/** Both sets together; null if the first has it all. */
+function union(set: Int32Array, more: Int32Array): Int32Array<ArrayBuffer> | null {
+  let grown: Int32Array<ArrayBuffer> | null = null;
+  for (let word = 0; word < more.length; word++) {
+    const before = word < set.length ? (set[word] as number) : 0;
+    const after = before | (more[word] as number);
+    if (after === before) continue;
+    if (grown === null) {
+      grown = new Int32Array(Math.max(set.length, more.length));
+      grown.set(set);
+    }
+    grown[word] = after;
   }
-  grown[word] = (grown[word] as number) | (1 << (place & 31));
   return grown;
+}
+
+/** A set of one place; empty if there is none. */
+function only(place: number): Int32Array {
+  if (place < 0) return new Int32Array(0);
+  const set = new Int32Array((place >> 5) + 1);
+  set[place >> 5] = 1 << (place & 31);
+  return set;
 }
 
 /** The futures of all local states of a world. */
 export class Futures {
-  /** Grows with every place that was added to a state that was known before. */
+  /** Grows whenever a state that was known before turns out to have more of a future. */
   version = 0;
   private readonly of = new Map<LocalState, Future>();
-  /** Local states whose op starts a thread, by that thread. */
-  private readonly parents = new Map<number, LocalState[]>();
 
-  constructor(private readonly automata: Automata) {}
+  constructor(private readonly automata: Automata) {
+    for (const { root } of automata.threads) this.future(root);
+    automata.onEdge = (from, to) => this.edge(from, to);
+  }
 
-  /** The future of a local state. */
   private future(state: LocalState): Future {
     const known = this.of.get(state);
     if (known !== undefined) return known;
-    const made: Future = { reads: new Int32Array(1), writes: new Int32Array(1), rcu: 0 };
+    const made = new Future();
     this.of.set(state, made);
-    if (state.manner !== OVER) this.spread(state);
+    if (state.manner === OVER) return made;
+    const reads = only(state.object);
+    const own = only(state.place);
+    made.take({ reads, writes: new Int32Array(0), rcu: rcuOf(state) });
+    made.take(state.write ? { reads, writes: own, rcu: 0 } : { reads: own, writes: new Int32Array(0), rcu: 0 });
+    // Whoever starts a thread may do what the thread does.
+    const child = state.startsThread;
+    if (child >= 0) this.edge(state, (this.automata.threads[child] as { root: LocalState }).root);
     return made;
   }
 
-  /** Takes a newly learned state into account. */
-  know(state: LocalState): void {
-    this.future(state);
+  private edge(from: LocalState, to: LocalState): void {
+    const after = this.future(to);
+    after.parents.push(from);
+    this.raise(from, after);
   }
 
-  /** Adds what the op of `state` touches to the state and to all before it. */
-  private spread(state: LocalState): void {
-    if (state.place >= 0) this.addUpwards(state, state.place, state.write);
-    if (state.object >= 0) this.addUpwards(state, state.object, false);
-    const rcu = rcuOf(state);
-    if (rcu !== 0) this.addRcu(state, rcu);
-    const child = state.startsThread;
-    if (child < 0) return;
-    const parents = this.parents.get(child) ?? [];
-    parents.push(state);
-    this.parents.set(child, parents);
-    this.takeOver(state, this.future((this.automata.threads[child] as { root: LocalState }).root));
-  }
-
-  private takeOver(state: LocalState, from: Future): void {
-    for (let place = 0; place < from.reads.length * 32; place++) {
-      if (has(from.reads, place)) this.addUpwards(state, place, false);
-    }
-    for (let place = 0; place < from.writes.length * 32; place++) {
-      if (has(from.writes, place)) this.addUpwards(state, place, true);
-    }
-    if (from.rcu !== 0) this.addRcu(state, from.rcu);
-  }
-
-  private addUpwards(from: LocalState, place: number, write: boolean): void {
-    for (let state: LocalState | null = from; state !== null; state = state.before) {
-      const future = this.future(state);
-      if (has(write ? future.writes : future.reads, place)) return;
-      if (write) future.writes = withPlace(future.writes, place);
-      else future.reads = withPlace(future.reads, place);
-      if (state !== from) this.version++;
-      if (state.before === null) {
-        for (const parent of this.parents.get(state.thread) ?? []) this.addUpwards(parent, place, write);
-      }
-    }
-  }
-
-  private addRcu(from: LocalState, bits: number): void {
-    for (let state: LocalState | null = from; state !== null; state = state.before) {
-      const future = this.future(state);
-      if ((future.rcu & bits) === bits) return;
-      future.rcu |= bits;
-      if (state !== from) this.version++;
-      if (state.before === null) for (const parent of this.parents.get(state.thread) ?? []) this.addRcu(parent, bits);
+  /** What `more` may touch, `state` and all before it may touch too. */
+  private raise(state: LocalState, more: Future): void {
+    const open = [state];
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      const future = this.future(at);
+      if (!future.take(more)) continue;
+      this.version++;
+      open.push(...future.parents);
     }
   }
 
