@@ -13,6 +13,7 @@
  * States are told apart by 64 bits of hash: of a million states, two are taken for one with a probability of 3e-8.
  */
 import { CHOOSE } from "../../op.ts";
+import { makeRng } from "../../rng.ts";
 import type { LocalState } from "./automaton.ts";
 import { BUFFER, type Execution } from "./execution.ts";
 import { Futures } from "./futures.ts";
@@ -38,6 +39,8 @@ export interface CachedCounts {
 }
 
 const UNBOUNDED = 254;
+/** Executions taken at random before the search. */
+const WALKS = 64;
 
 /** The search. */
 export class CachedSearch {
@@ -66,6 +69,7 @@ export class CachedSearch {
 
   /** @returns false if the visitor ended it. */
   run(): boolean {
+    this.learn();
     for (;;) {
       const { version } = this.futures;
       if (!this.pass()) return false;
@@ -73,6 +77,21 @@ export class CachedSearch {
       this.seen = new SeenStates();
       Object.assign(this.counts, { states: 0, steps: 0, ends: 0, cutOff: 0 });
       this.again();
+    }
+  }
+
+  /** Takes some executions at random, so that most of the code is known before the search begins. */
+  private learn(): void {
+    const { execution, bounds } = this;
+    const rng = makeRng("learn");
+    for (let walk = 0; walk < WALKS; walk++) {
+      for (let able = execution.enabled(); able !== 0 && execution.depth < bounds.stepsMax; able = execution.enabled()) {
+        let skip = rng.below(bits(able));
+        for (; skip > 0; skip--) able &= able - 1;
+        const actor = 31 - Math.clz32(able & -able);
+        execution.step(actor, rng.below(execution.choices(actor)));
+      }
+      while (execution.depth > 0) execution.undo();
     }
   }
 
