@@ -85,7 +85,11 @@ export class CachedSearch {
     const { execution, bounds } = this;
     const rng = makeRng("learn");
     for (let walk = 0; walk < WALKS; walk++) {
-      for (let able = execution.enabled(); able !== 0 && execution.depth < bounds.stepsMax; able = execution.enabled()) {
+      for (
+        let able = execution.enabled();
+        able !== 0 && execution.depth < bounds.stepsMax;
+        able = execution.enabled()
+      ) {
         let skip = rng.below(bits(able));
         for (; skip > 0; skip--) able &= able - 1;
         const actor = 31 - Math.clz32(able & -able);
