@@ -3,6 +3,7 @@
  *
  * Open addressing in typed arrays: some twenty bytes for each key, and no object.
  */
+/** The set. */
 export class SeenStates {
   /** Keys entered. */
   count = 0;
