@@ -55,6 +55,8 @@ export const utrace_signal_action = (ret: number): number => ret & UTRACE_SIGNAL
 /** `enum utrace_syscall_action`: whether a system call is made. */
 export const UTRACE_SYSCALL_RUN = 0x00;
 export const UTRACE_SYSCALL_ABORT = 0x10;
+export const UTRACE_SYSCALL_MASK = 0xf0;
+export const utrace_syscall_action = (ret: number): number => ret & UTRACE_SYSCALL_MASK;
 
 /** Flags of utrace_attach_task. */
 export const UTRACE_ATTACH_MATCH_OPS = 0x01;
