@@ -290,9 +290,16 @@ export class Play {
     return this.peek(this.machine.threadInfo(task), thread_info.fields.flags);
   }
 
+  /** The struct utrace of a task, wherever it is; 0 if it has none. */
+  utraceOf(task: Ptr): Ptr {
+    const { present, offset } = this.machine.layout;
+    const embedded = present[TASK.utrace.attached.id] === 1;
+    return embedded ? task + (offset[TASK.utrace.id] as number) : this.peek(task, TASK.utrace);
+  }
+
   look(task: Ptr): Look {
     const context = this.machine.taskContext(task);
-    const utrace = this.peek(task, TASK.utrace);
+    const utrace = this.utraceOf(task);
     const bits = ["stopped", "report", "interrupt", "signal_handler", "death", "reap"] as const;
     return {
       state: this.peek(task, TASK.state),
