@@ -50,6 +50,7 @@ import {
 import { makeRng } from "./rng.ts";
 import { execute, type Program } from "./run.ts";
 import type { Cache } from "./slab.ts";
+import type { MemoryModel } from "./storeBuffer.ts";
 import { RandomStrategy } from "./strategies/random.ts";
 import { ReplayStrategy } from "./strategies/replay.ts";
 import { TimedStrategy } from "./strategies/timed.ts";
@@ -218,7 +219,7 @@ const CONFIGS = [
 ] as const;
 
 /** Two to four tasks of two to eight random pieces each, on one to three CPUs. */
-function randomProgram(seed: number): Program {
+function randomProgram(seed: number, memory: MemoryModel): Program {
   const rng = makeRng(`program ${seed}`);
   const lists = Array.from({ length: 2 + rng.below(3) }, () =>
     Array.from({ length: 2 + rng.below(7) }, () => ({ piece: rng.below(pieces.length), n: rng.below(1000) })),
@@ -238,12 +239,12 @@ function randomProgram(seed: number): Program {
       // It may come too early: then the last object is still in the slot when the world ends.
       machine.spawn(0, { comm: "cleaner" }, cleans_up);
     },
-    { config: CONFIGS[seed % CONFIGS.length] ?? {}, cpus: 1 + rng.below(3), stepsMax: 20_000 },
+    { config: CONFIGS[seed % CONFIGS.length] ?? {}, cpus: 1 + rng.below(3), stepsMax: 20_000, memory },
   );
 }
 
-describe("random correct programs", () => {
-  const PROGRAMS = 150;
+describe.each(["sc", "tso"] as const)("random correct programs under %s", (memory) => {
+  const PROGRAMS = memory === "sc" ? 150 : 100;
   const strategies = (seed: number) => [
     stepwise(`${seed}a`),
     stepwise(`${seed}b`),
@@ -255,7 +256,7 @@ describe("random correct programs", () => {
     let steps = 0;
     for (let seed = 0; seed < PROGRAMS; seed++) {
       for (const strategy of strategies(seed)) {
-        const run = execute(randomProgram(seed), strategy);
+        const run = execute(randomProgram(seed, memory), strategy);
         steps += run.steps;
         expect(run.cutOff).toBe(false);
         const left = run.findings.filter((finding) => finding.kind === "leak" && finding.function === "replaces");
@@ -268,14 +269,14 @@ describe("random correct programs", () => {
 
   test(`each run is repeated by its schedule (${PROGRAMS} programs)`, () => {
     for (let seed = 0; seed < PROGRAMS; seed++) {
-      const run = execute(randomProgram(seed), stepwise(seed));
-      expect(execute(randomProgram(seed), new ReplayStrategy(run.schedule))).toEqual(run);
+      const run = execute(randomProgram(seed, memory), stepwise(seed));
+      expect(execute(randomProgram(seed, memory), new ReplayStrategy(run.schedule))).toEqual(run);
     }
   });
 
   test(`the list of possible events is never out of date (${PROGRAMS} programs)`, () => {
     for (let seed = 0; seed < PROGRAMS; seed++) {
-      const { machine } = new Stage(randomProgram(seed));
+      const { machine } = new Stage(randomProgram(seed, memory));
       const internals = machine as unknown as { stale: boolean };
       const strategy = stepwise(seed);
       while (!machine.stopped) {
@@ -290,7 +291,7 @@ describe("random correct programs", () => {
 
   test(`no two CPUs ever run one task, and nothing runs that is queued (${PROGRAMS} programs)`, () => {
     for (let seed = 0; seed < PROGRAMS; seed++) {
-      const { machine } = new Stage(randomProgram(seed));
+      const { machine } = new Stage(randomProgram(seed, memory));
       const strategy = stepwise(seed);
       while (machine.collect() > 0) {
         machine.apply(strategy.pick(machine));
