@@ -133,7 +133,12 @@ function addHunt(program: Command, io: Io, done: (code: number) => void): void {
     .option("--keep-going", "do not stop at the first finding; report each distinct one")
     .option("--out <DIR>", "folder for repro files", "repros")
     .option("--no-shrink", "keep schedules as they were found")
-    .option("--shrink-seconds <N>", "what shrinking may take", wholeNumber(1, 86_400), SHRINK_SECONDS)
+    .option(
+      "--shrink-seconds <N>",
+      "seconds of computing that shrinking may take",
+      wholeNumber(1, 86_400),
+      SHRINK_SECONDS,
+    )
     .option("--no-explain", "do not look for the nearest run that passes, nor say why this one fails");
   addJsonOption(addJobsOption(addParameterOptions(addStrategyOptions(command, HUNT_STRATEGY)))).action(
     async (name, options) => {

@@ -193,3 +193,15 @@ test("under tso: what went into the store buffer, what came from there, and when
    8   1                                            reads: load shared->y = 1`,
   );
 });
+
+test("from and first: rows from a step on, and not more than so many", () => {
+  expect(interleaving(makeRun(805, rows), { from: 808, first: 3 })).toBe(
+    `step cpu  softirq/1                           exe/5118
+          ... 1 step of exe/5118, 2 of tracer/5377
+ 808   1  -- softirq --
+          call utrace_free
+ 809   1  utrace_free: free ffff88017c31e780
+ 810   0                                      -- runs on cpu 0 --
+          ... 2 steps of exe/5118`,
+  );
+});

@@ -1,6 +1,7 @@
 /** The simplest witness, the proof that none has fewer preemptions, and the nearest run that passes. */
 import { describe, expect, test } from "vitest";
 import { costOf } from "./cost.ts";
+import { exploreMachine } from "./explore/machine/explore.ts";
 import { type Finding, findingKey } from "./finding.ts";
 import { minimal } from "./minimal.ts";
 import { nearestPassing } from "./nearest.ts";
@@ -93,6 +94,14 @@ describe("the simplest witness", () => {
     };
     expect(minimal(diverging, schedule, divergence).proof).toMatchObject({ kind: "no-search" });
   });
+});
+
+test("preemptions are counted as the exhaustive search counts them", () => {
+  for (const of of [racing, turning]) {
+    const { findings } = exploreMachine(of, { preemptions: 3 });
+    expect(findings.length).toBeGreaterThan(0);
+    for (const one of findings) expect(costOf(of, one.schedule).preemptions).toBe(one.preemptions);
+  }
 });
 
 describe("random schedules with few preemptions", () => {

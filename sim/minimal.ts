@@ -1,11 +1,11 @@
 /**
  * The simplest witness of a finding, and whether it is proved that none has fewer preemptions.
  *
- * First the witness at hand is shrunk. Then random schedules with fewer preemptions are tried, fewest first, as one of
- * those may show the finding where no part of the first witness does. Last, all schedules with fewer preemptions are
- * gone through, which either gives a witness with fewer or proves that there is none.
+ * First the witness at hand is shrunk. Then, for 0 preemptions, 1, and so on up to one fewer than it has, random schedules
+ * are tried, as one of those may show the finding where no part of the first witness does; and all schedules are gone
+ * through, which either gives a witness or proves that there is none.
  */
-import type { Cost } from "./cost.ts";
+import { type Cost, simpler } from "./cost.ts";
 import { explorable, exploreMachine, type MachineExploration } from "./explore/machine/explore.ts";
 import { CannotExplore } from "./explore/machine/exploringMachine.ts";
 import { type Finding, findingKey } from "./finding.ts";
@@ -35,16 +35,17 @@ export interface Minimal {
 }
 
 export interface MinimalOptions extends ShrinkOptions {
-  /** Random runs for each number of preemptions. Default 1000. */
-  readonly randomRuns?: number;
-  /** Executions of the exhaustive search at most. Default 60,000. */
+  /** Random runs with 0 preemptions, with 1, and so on. */
+  readonly randomRuns?: readonly number[];
+  /** Executions of the exhaustive search at most. Default 100,000. */
   readonly executionsMax?: number;
 }
 
 /** Findings that the exhaustive search does not look for. */
 const NOT_SEARCHED: readonly string[] = ["spec-divergence", "property", "data-race"];
-/** Numbers of preemptions that are tried at random. */
-const RANDOM_UP_TO = 3;
+/** Random runs with 0, 1 and 2 preemptions; more are not tried at random. */
+const RANDOM_RUNS: readonly number[] = [1000, 300, 300];
+const EXECUTIONS_MAX = 100_000;
 
 /**
  * Shrinks a witness as far as possible, and proves that it has as few preemptions as any, if the options allow it.
@@ -57,50 +58,91 @@ export function minimal(
   finding: Finding,
   options: MinimalOptions = {},
 ): Minimal {
-  const key = findingKey(finding);
-  const goesOn = options.goesOn ?? (() => true);
-  let best = shrink(program, schedule, finding, options);
-  let { tried } = best;
-  const improve = (other: Int32Array): void => {
-    best = shrink(program, other, finding, options);
-    tried += best.tried;
-  };
-  const random = randomWitness(program, key, best.cost, options.randomRuns ?? 1000, goesOn);
-  tried += random.tried;
-  if (random.schedule !== null) improve(random.schedule);
-  const { preemptions } = best.cost;
-  if (preemptions === 0) return { ...best, tried, proof: { kind: "proved", covered: -1, executions: 0, states: 0 } };
-  const reason = whyNotSearched(program, finding);
-  if (reason !== null) return { ...best, tried, proof: { kind: "no-search", reason } };
-  const search = searched(program, key, preemptions - 1, options.executionsMax ?? 60_000, goesOn);
-  if (typeof search === "string") return { ...best, tried, proof: { kind: "no-search", reason: search } };
-  const found = search.findings.find((one) => one.key === key);
-  if (found !== undefined) improve(found.schedule);
-  const { executions, states } = search;
-  // The search goes through with 0 preemptions, then with 1, and so on: before it came to where it found one, none was.
-  const covered = found === undefined ? (search.bounds.preemptions ?? preemptions) : found.preemptions - 1;
-  const kind = covered >= best.cost.preemptions - 1 ? "proved" : "not-proved";
-  return { ...best, tried, proof: { kind, covered, executions, states } };
+  return new Minimiser(program, finding, options).minimise(schedule);
 }
 
-function randomWitness(
-  program: Program,
-  key: string,
-  cost: Cost,
-  runs: number,
-  goesOn: () => boolean,
-): { schedule: Int32Array | null; tried: number } {
-  const shows = (findings: readonly Finding[]): boolean => findings.some((one) => findingKey(one) === key);
-  let tried = 0;
-  for (let preemptions = 0; preemptions < Math.min(cost.preemptions, RANDOM_UP_TO); preemptions++) {
-    for (let run = 0; run < runs && goesOn(); run++) {
-      tried++;
-      const strategy = new FewPreemptionsStrategy(`${preemptions}/${run}`, preemptions, cost.steps);
-      const result = execute(program, strategy, { until: shows, scheduleOnlyOnFinding: true });
-      if (shows(result.findings)) return { schedule: result.schedule, tried };
-    }
+class Minimiser {
+  private readonly key: string;
+  private readonly goesOn: () => boolean;
+  private readonly randomRuns: readonly number[];
+  /** Why the exhaustive search is of no use here; null if it may be. */
+  private noSearch: string | null;
+  private tried = 0;
+  private executionsLeft: number;
+  private executions = 0;
+  private states = 0;
+  /** All schedules with up to so many preemptions were gone through. */
+  private covered = -1;
+
+  constructor(
+    private readonly program: Program,
+    private readonly finding: Finding,
+    private readonly options: MinimalOptions,
+  ) {
+    this.key = findingKey(finding);
+    this.goesOn = options.goesOn ?? (() => true);
+    this.randomRuns = options.randomRuns ?? RANDOM_RUNS;
+    this.executionsLeft = options.executionsMax ?? EXECUTIONS_MAX;
+    this.noSearch = whyNotSearched(program, finding);
   }
-  return { schedule: null, tried };
+
+  minimise(schedule: Int32Array): Minimal {
+    let best = this.shrunk(schedule);
+    for (let preemptions = 0; preemptions < best.cost.preemptions && this.goesOn(); preemptions++) {
+      const other = this.randomWitness(preemptions, best.cost.steps) ?? this.exhaustiveWitness(preemptions);
+      if (other === null) continue;
+      const made = this.shrunk(other);
+      if (simpler(made.cost, best.cost)) best = made;
+    }
+    return { ...best, tried: this.tried, proof: this.proof(best.cost) };
+  }
+
+  private shrunk(schedule: Int32Array): { schedule: Int32Array; cost: Cost } {
+    const made = shrink(this.program, schedule, this.finding, this.options);
+    this.tried += made.tried;
+    return { schedule: made.schedule, cost: made.cost };
+  }
+
+  private proof({ preemptions }: Cost): Proof {
+    const { covered, executions, states } = this;
+    if (preemptions > 0 && this.noSearch !== null) return { kind: "no-search", reason: this.noSearch };
+    return { kind: covered >= preemptions - 1 ? "proved" : "not-proved", covered, executions, states };
+  }
+
+  private randomWitness(preemptions: number, steps: number): Int32Array | null {
+    const shows = (findings: readonly Finding[]): boolean => findings.some((one) => findingKey(one) === this.key);
+    for (let run = 0; run < (this.randomRuns[preemptions] ?? 0) && this.goesOn(); run++) {
+      this.tried++;
+      const strategy = new FewPreemptionsStrategy(`${preemptions}/${run}`, preemptions, steps);
+      const result = execute(this.program, strategy, { until: shows, scheduleOnlyOnFinding: true });
+      if (shows(result.findings)) return result.schedule;
+    }
+    return null;
+  }
+
+  /** Goes through all schedules with so many preemptions, where those with fewer were gone through. */
+  private exhaustiveWitness(preemptions: number): Int32Array | null {
+    if (this.noSearch !== null || this.covered !== preemptions - 1) return null;
+    let search: MachineExploration;
+    try {
+      search = exploreMachine(explorable(this.program), {
+        from: preemptions,
+        preemptions,
+        goesOn: ({ executions, findings }) =>
+          executions < this.executionsLeft && this.goesOn() && !findings.some(({ key }) => key === this.key),
+      });
+    } catch (error) {
+      if (!(error instanceof CannotExplore)) throw error;
+      this.noSearch = `the exhaustive search cannot cover ${error.message}`;
+      return null;
+    }
+    this.executionsLeft -= search.executions;
+    this.executions += search.executions;
+    this.states = search.states;
+    const found = search.findings.find(({ key }) => key === this.key);
+    if (found === undefined && search.complete) this.covered = preemptions;
+    return found?.schedule ?? null;
+  }
 }
 
 function whyNotSearched(program: Program, finding: Finding): string | null {
@@ -109,24 +151,4 @@ function whyNotSearched(program: Program, finding: Finding): string | null {
   }
   if (program.options.memory === "tso") return "the exhaustive search knows no store buffers";
   return null;
-}
-
-/** All schedules with up to `bound` preemptions, or as many as the budget allows; a text if they cannot be gone through. */
-function searched(
-  program: Program,
-  key: string,
-  bound: number,
-  executionsMax: number,
-  goesOn: () => boolean,
-): MachineExploration | string {
-  try {
-    return exploreMachine(explorable(program), {
-      preemptions: bound,
-      goesOn: ({ executions, findings }) =>
-        executions < executionsMax && goesOn() && !findings.some((one) => one.key === key),
-    });
-  } catch (error) {
-    if (error instanceof CannotExplore) return `the exhaustive search cannot cover ${error.message}`;
-    throw error;
-  }
 }
