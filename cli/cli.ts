@@ -5,6 +5,7 @@ import { FINDING_KINDS } from "../sim/finding.ts";
 import { claimsCommand } from "./commands/claims.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { demoCommand } from "./commands/demo.ts";
+import { exploreCommand } from "./commands/explore.ts";
 import { huntCommand } from "./commands/hunt.ts";
 import { listCommand } from "./commands/list.ts";
 import { replayCommand } from "./commands/replay.ts";
@@ -17,12 +18,12 @@ import { didYouMean } from "./suggest.ts";
 import { TOOL } from "./tool.ts";
 import { addStrategyOptions, HUNT_STRATEGY } from "./tuning.ts";
 
-const COMMANDS: readonly string[] = ["list", "run", "hunt", "replay", "compare", "claims", "demo"];
+const COMMANDS: readonly string[] = ["list", "run", "hunt", "explore", "replay", "compare", "claims", "demo"];
 
 const RUNS_MAX = 1e12;
 
 const EXIT_CODES = `
-Exit codes: 0 nothing violated, 1 a finding, 2 bad usage or bad input, 3 not everything found within the budget (demo), 4 defect of the simulator`;
+Exit codes: 0 nothing violated, 1 a finding, 2 bad usage or bad input, 3 not everything done within the budget (explore, demo), 4 defect of the simulator`;
 
 /**
  * Runs one command line.
@@ -90,6 +91,7 @@ function buildProgram(io: Io, done: (code: number) => void): Command {
   addList(program, io, done);
   addRun(program, io, done);
   addHunt(program, io, done);
+  addExplore(program, io, done);
   addReplay(program, io, done);
   addCompare(program, io, done);
   addClaims(program, io, done);
@@ -151,6 +153,33 @@ function addHunt(program: Command, io: Io, done: (code: number) => void): void {
     "hunt attach-detach-exec --patches all --runs 100000 --jobs 2",
   );
 }
+
+function addExplore(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program
+    .command("explore")
+    .description("every schedule of a scenario's small form, up to a number of preemptions: says whether that was all")
+    .argument("<SCENARIO>", "its name, from list")
+    .option("--preemptions <N>", "preemptions at most, counted as hunt counts them; any: no bound", preemptionBound, 1)
+    .option("--budget <SECONDS>", "stop after so long, and put the rest aside", wholeNumber(0))
+    .option("--save <FILE>", "where to put it aside (default: in the folder for repro files)")
+    .option("--resume <FILE>", "go on with an exploration that was put aside")
+    .option("--out <DIR>", "folder for repro files", "repros")
+    .option("--no-reduce", "a choice before every step, even where nobody else can notice it")
+    .option("--no-cache", "do not pass by states that were visited before");
+  addJsonOption(addParameterOptions(command)).action(async (name, options) => {
+    done(await exploreCommand(io, name, options));
+  });
+  example(
+    command,
+    "explore attach-detach-exec --preemptions 0",
+    "explore attach-detach-exec --lifetime embedded --budget 60 --save later",
+    "explore attach-detach-exec --lifetime embedded --resume later",
+  );
+}
+
+/** A number of preemptions, or `any`. */
+const preemptionBound = (text: string): number =>
+  text === "any" ? Number.POSITIVE_INFINITY : wholeNumber(0, 100)(text);
 
 function addReplay(program: Command, io: Io, done: (code: number) => void): void {
   const command = program

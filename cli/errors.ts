@@ -3,7 +3,7 @@
 export const EXIT_CLEAN = 0;
 export const EXIT_FINDING = 1;
 export const EXIT_USAGE = 2;
-/** `demo` did not find one of its forms within its budget. */
+/** The budget was spent before all was done: `explore` is not complete, or `demo` did not find one of its forms. */
 export const EXIT_BUDGET = 3;
 export const EXIT_DEFECT = 4;
 

@@ -1,5 +1,6 @@
 /** The options that commands share, and the way from them to parameters and back. */
 import { type Command, InvalidArgumentError } from "commander";
+import { named } from "../scenarios/index.ts";
 import {
   CONFIG_DEFAULTS,
   type GivenParameters,
@@ -93,11 +94,11 @@ export function parseKinds(text: string, before: readonly FindingKind[] = []): F
 
 /** A scenario by name. */
 export function findScenario(io: Io, name: string): Scenario {
-  const scenario = io.scenarios.find((known) => known.name === name);
+  const scenario = named(io.scenarios).find((known) => known.name === name);
   if (scenario !== undefined) return scenario;
   const guess = didYouMean(
     name,
-    io.scenarios.map((known) => known.name),
+    named(io.scenarios).map((known) => known.name),
   );
   throw new UsageError(`unknown scenario "${name}";${guess} "utrace-sim list" shows all`);
 }

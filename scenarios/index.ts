@@ -45,3 +45,7 @@ export const SCENARIOS: readonly Scenario[] = [
   twoDebuggers,
   followClone,
 ];
+
+/** The scenarios that have a name: those of the list, and the small forms of some. */
+export const named = (scenarios: readonly Scenario[]): readonly Scenario[] =>
+  scenarios.flatMap((scenario) => (scenario.small === undefined ? [scenario] : [scenario, scenario.small]));

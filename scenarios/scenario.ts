@@ -22,6 +22,8 @@ export interface Scenario {
   readonly source: string;
   /** Kinds of finding that are known without patches: as posted, or under the lifetime that the scenario is about. */
   readonly known: readonly FindingKind[];
+  /** The same with as few tasks and rounds as its question needs: the world that `explore` goes through. */
+  readonly small?: Scenario;
   /** Makes the world for these parameters. */
   program(parameters: Parameters): Program;
 }

@@ -27,6 +27,8 @@ export class Context {
   scratch = 0;
 
   cpu = 0;
+  /** The only CPU it may run on; -1 if there is none such. */
+  boundTo = -1;
   preemptCount = 0;
   /** Depth of RCU read sections, and the grace period number when the outermost began. */
   rcuDepth = 0;

@@ -450,6 +450,19 @@ export class Machine implements SlabHost {
     return this.addTask(task, options, main.info.id, () => main.body(...args)).task;
   }
 
+  /** Binds a task to a CPU, at boot: it runs nowhere else, as after `sched_setaffinity`. */
+  bind(task: Ptr, cpu: number): void {
+    const context = this.contextOf.get(task);
+    if (context === undefined) throw new Error("[sim bug] no such task to bind");
+    if (context.onRunqueue) {
+      (this.cpus[context.cpu] as Cpu).queued--;
+      (this.cpus[cpu] as Cpu).queued++;
+    }
+    context.cpu = cpu;
+    context.boundTo = cpu;
+    this.stale = true;
+  }
+
   private addTask(
     task: Ptr,
     options: SpawnOptions,
@@ -629,7 +642,8 @@ export class Machine implements SlabHost {
   private collectSwitches(cpu: Cpu): void {
     const own = cpu.queued > 0;
     for (const context of this.contexts) {
-      if (context.onRunqueue && (!own || context.cpu === cpu.id)) {
+      if (!context.onRunqueue) continue;
+      if (context.cpu === cpu.id || (!own && context.boundTo < 0)) {
         this.push(makeEvent(SWITCH, cpu.id, context.index));
       }
     }
@@ -1123,7 +1137,8 @@ export class Machine implements SlabHost {
 
   // --- Scheduling -------------------------------------------------------------------------------------------------
 
-  protected stateAt(task: Ptr): number {
+  /** Offset of a task's state into the arena. */
+  stateAt(task: Ptr): number {
     return task + (this.offset[this.stateField] as number) - ARENA;
   }
 

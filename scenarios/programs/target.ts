@@ -137,12 +137,12 @@ export const lastObjectUser = kernel(function* merged_cache_last_user(held: read
   yield* kmem_cache_free(cache, more);
 });
 
-/** Adds a {@link lastObjectUser} for CPU 0. */
-export function populateLastObject(booted: BootedKernel): void {
+/** Adds a {@link lastObjectUser} for CPU 0; gives its task. */
+export function populateLastObject(booted: BootedKernel): Ptr {
   const cache = booted.globals.utrace.utrace_cachep;
   const held: Ptr[] = [];
   while (held.length < cache.objectsPerPage - 1) held.push(booted.machine.allocAtBoot(cache, 0));
-  booted.process({ comm: "kswapd0", pid: 60 }, lastObjectUser, held);
+  return booted.process({ comm: "kswapd0", pid: 60 }, lastObjectUser, held);
 }
 
 /** Objects that the other users of the merged cache leave free in each CPU's slab. */

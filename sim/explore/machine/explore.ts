@@ -11,8 +11,10 @@
  */
 import { CHECK_NAMES, type CheckName } from "../../finding.ts";
 import type { Program } from "../../run.ts";
-import { ExploringMachine } from "./exploringMachine.ts";
-import { type ExploredFinding, Search, type SearchOptions, UNBOUNDED } from "./search.ts";
+import { formatSchedule, parseSchedule } from "../../schedule.ts";
+import { ExploringMachine, type Saved } from "./exploringMachine.ts";
+import { Footprints } from "./footprints.ts";
+import { type ExploredFinding, Search, type SearchAside, UNBOUNDED } from "./search.ts";
 
 /** Checks that depend on nothing but the state, so that they can be made while exploring. */
 export const STATE_CHECKS: readonly CheckName[] = CHECK_NAMES.filter((name) =>
@@ -26,8 +28,8 @@ export interface Exploring {
   readonly steps: number;
   /** Preemptions of the schedules being gone through. */
   readonly preemptions: number;
-  /** Part of them that is done, from 0 to 1: an estimate, exact at the end. */
-  readonly done: number;
+  /** Runs that are left at least: events still to be tried on the way to where it is. */
+  readonly open: number;
   readonly findings: readonly ExploredFinding[];
 }
 
@@ -38,6 +40,8 @@ export interface MachineExploreOptions {
   readonly from?: number;
   /** Whether states visited before are passed by. Default true. */
   readonly caches?: boolean;
+  /** Whether there is no choice before an op that nobody else can notice. Default true. */
+  readonly reduces?: boolean;
   /** States remembered at most; a power of 2. Default 2^24, which take 150 MB. */
   readonly statesMax?: number;
   /** Told now and then how far it is, and at the end of each number of preemptions; false ends the exploration. */
@@ -74,53 +78,157 @@ export function explorable(program: Program): Program {
 
 /** Explores a program. */
 export function exploreMachine(program: Program, options: MachineExploreOptions = {}): MachineExploration {
-  const machine = new ExploringMachine(explorable(program).options);
+  const explorer = new MachineExplorer(program, options);
   try {
-    program.setup(machine);
-    machine.onNote = null;
-    machine.boot();
-    return explore(machine, options);
+    while (explorer.advance()) if (options.goesOn?.(explorer.soFar()) === false) break;
+    return explorer.result();
   } finally {
-    machine.release();
+    explorer.release();
   }
 }
 
-function explore(machine: ExploringMachine, options: MachineExploreOptions): MachineExploration {
-  const start = machine.save();
-  const bound = Math.min(options.preemptions ?? UNBOUNDED, UNBOUNDED);
-  const findings = new Map<string, ExploredFinding>();
-  const totals = { executions: 0, states: 0, steps: 0, cutOff: 0 };
-  let covered: number | null = (options.from ?? 0) - 1;
-  let complete = false;
-  for (let preemptions = options.from ?? 0; preemptions <= bound && !complete; preemptions++) {
-    machine.restore(start);
-    const searchOptions: SearchOptions = {
-      preemptions,
-      caches: options.caches ?? true,
-      statesMax: options.statesMax ?? STATES_MAX,
-    };
-    const search = new Search(machine, searchOptions);
-    let more = true;
-    let stopped = false;
-    while (more && !stopped) {
-      more = search.advance(SLICE);
-      merge(findings, search.findings);
-      const { executions, states, steps } = search;
-      const done = search.progress();
-      const so = { executions: totals.executions + executions, states, steps: totals.steps + steps, preemptions, done };
-      stopped = options.goesOn?.({ ...so, findings: [...findings.values()] }) === false;
-    }
-    totals.executions += search.executions;
-    totals.steps += search.steps;
-    totals.states = search.states;
-    totals.cutOff = search.cutOff;
-    if (more || search.cutOff > 0) break;
-    covered = search.bounded ? preemptions : null;
-    complete = preemptions === bound || !search.bounded;
-    if (stopped) break;
+/** An exploration that goes on piece by piece, and can be put aside and taken up again. */
+export class MachineExplorer {
+  private readonly machine: ExploringMachine;
+  private readonly start: Saved;
+  private readonly bound: number;
+  private readonly footprints: Footprints | null;
+  private readonly findings = new Map<string, ExploredFinding>();
+  private search: Search;
+  private preemptions: number;
+  private executions = 0;
+  private steps = 0;
+  private covered: number | null;
+  private complete = false;
+
+  constructor(
+    program: Program,
+    private readonly options: MachineExploreOptions = {},
+  ) {
+    this.machine = new ExploringMachine(explorable(program).options);
+    program.setup(this.machine);
+    this.machine.onNote = null;
+    this.machine.boot();
+    this.start = this.machine.save();
+    this.bound = Math.min(options.preemptions ?? UNBOUNDED, UNBOUNDED);
+    this.footprints = options.reduces === false ? null : new Footprints(this.machine);
+    this.preemptions = options.from ?? 0;
+    this.covered = this.preemptions - 1;
+    this.search = this.begin();
   }
-  const bounds = { preemptions: covered, stepsMax: machine.options.stepsMax };
-  return { complete, ...totals, findings: [...findings.values()], bounds };
+
+  /** Gives the machine's buffers back. */
+  release(): void {
+    this.machine.release();
+  }
+
+  private begin(): Search {
+    this.machine.restore(this.start);
+    this.footprints?.begin();
+    return new Search(this.machine, {
+      preemptions: this.preemptions,
+      caches: this.options.caches ?? true,
+      statesMax: this.options.statesMax ?? STATES_MAX,
+      footprints: this.footprints,
+    });
+  }
+
+  /**
+   * Goes on for a while.
+   *
+   * @returns whether there is more to do.
+   */
+  advance(): boolean {
+    const { search, footprints } = this;
+    const more = search.advance(SLICE);
+    merge(this.findings, search.findings);
+    if (footprints?.broken === true) {
+      // Something was overlooked: once more with what is known now.
+      this.count();
+      this.search = this.begin();
+      return true;
+    }
+    if (more) return true;
+    if (search.cutOff > 0) return false;
+    this.covered = search.bounded ? this.preemptions : null;
+    this.complete = this.preemptions === this.bound || !search.bounded;
+    if (this.complete) return false;
+    this.count();
+    this.preemptions++;
+    this.search = this.begin();
+    return true;
+  }
+
+  private count(): void {
+    this.executions += this.search.executions;
+    this.steps += this.search.steps;
+  }
+
+  /** How far it is. */
+  soFar(): Exploring {
+    const { search, preemptions } = this;
+    return {
+      executions: this.executions + search.executions,
+      steps: this.steps + search.steps,
+      states: search.states,
+      preemptions,
+      open: search.open,
+      findings: [...this.findings.values()],
+    };
+  }
+
+  result(): MachineExploration {
+    const { executions, steps, states } = this.soFar();
+    return {
+      complete: this.complete,
+      executions,
+      states,
+      steps,
+      cutOff: this.search.cutOff,
+      findings: [...this.findings.values()],
+      bounds: { preemptions: this.covered, stepsMax: this.machine.options.stepsMax },
+    };
+  }
+
+  /** All that it takes to go on later, for {@link takeUp}. */
+  putAside(): PutAside {
+    const { preemptions, executions, steps, covered } = this;
+    const findings = [...this.findings.values()].map((one) => ({ ...one, schedule: formatSchedule(one.schedule) }));
+    return {
+      preemptions,
+      executions,
+      steps,
+      covered,
+      findings,
+      search: this.search.putAside(),
+      footprints: this.footprints?.putAside() ?? null,
+    };
+  }
+
+  /** Goes on where another exploration of the same program was put aside. */
+  takeUp(aside: PutAside): void {
+    this.preemptions = aside.preemptions;
+    this.executions = aside.executions;
+    this.steps = aside.steps;
+    this.covered = aside.covered;
+    for (const one of aside.findings) {
+      this.findings.set(one.key, { ...one, schedule: parseSchedule(one.schedule) });
+    }
+    this.search = this.begin();
+    if (aside.footprints !== null) this.footprints?.takeUp(aside.footprints);
+    this.search.takeUp(aside.search);
+  }
+}
+
+/** An exploration that was put aside: plain data. */
+export interface PutAside {
+  readonly preemptions: number;
+  readonly executions: number;
+  readonly steps: number;
+  readonly covered: number | null;
+  readonly findings: readonly (Omit<ExploredFinding, "schedule"> & { readonly schedule: string })[];
+  readonly search: SearchAside;
+  readonly footprints: readonly number[] | null;
 }
 
 /** Takes in what a search has found so far: counts are those of the last, witnesses those of the first. */

@@ -12,8 +12,10 @@ import type { Cpu, RcuCallback } from "../../cpu.ts";
 import type { Site } from "../../finding.ts";
 import { Machine, type MachineOptions } from "../../machine.ts";
 import type { SavedPages } from "../../memory.ts";
-import { type Ptr, type Request, SPAWN, WAIT_INACTIVE } from "../../op.ts";
+import { type Ptr, type Request, running, SPAWN, WAIT_INACTIVE } from "../../op.ts";
 import type { SavedSlab } from "../../slab.ts";
+import type { Field } from "../../struct.ts";
+import type { Footprints } from "./footprints.ts";
 import { Hash64 } from "./hash64.ts";
 import { KernelCode, type Place } from "./kernelCode.ts";
 import { UndoLog } from "./undoLog.ts";
@@ -82,6 +84,8 @@ const NO_LOCKS: readonly number[] = [];
 export class ExploringMachine extends Machine {
   /** Hash of the state; valid after {@link fingerprint}. */
   readonly hash64 = new Hash64();
+  /** Who accesses what, while an event is being made to happen. */
+  footprints: Footprints | null = null;
   private undo: UndoLog | null = null;
   private slabSaved: SavedSlab | null = null;
   private slabHashVersion = -1;
@@ -152,6 +156,13 @@ export class ExploringMachine extends Machine {
     context.depth = place.depth;
     context.functions = place.functions;
     context.stackPointer = place.stackPointer;
+  }
+
+  override peek(pointer: Ptr, field: Field): number {
+    // A hook of the program looks, in the step of whoever is running.
+    if (this.footprints !== null)
+      this.footprints.recordPeek(running.context, pointer + (this.offset[field.id] as number));
+    return super.peek(pointer, field);
   }
 
   override isCurrent(task: Ptr): boolean {

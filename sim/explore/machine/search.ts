@@ -11,13 +11,22 @@
  */
 import { endOfWorld } from "../../checks/end.ts";
 import type { Context } from "../../context.ts";
+import type { Cpu } from "../../cpu.ts";
 import { eventArgument, eventCpu, eventType, INTERRUPT, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../../event.ts";
 import { type Finding, findingKey } from "../../finding.ts";
+import { CHOOSE } from "../../op.ts";
 import type { ExploringMachine, Saved } from "./exploringMachine.ts";
-import { Visited } from "./visited.ts";
+import type { Footprints } from "./footprints.ts";
+import { Visited, type VisitedAside } from "./visited.ts";
 
 /** Preemptions that stand for any number. */
 export const UNBOUNDED = 126;
+
+/** Index of the softirq context of CPU 0, see machine.ts. */
+const FIRST_SOFTIRQ = 1000;
+
+/** Cost of an event that need not be tried. */
+const EXCLUDED = 100;
 
 /** A finding, with the first schedule that showed it. */
 export interface ExploredFinding {
@@ -49,6 +58,30 @@ export interface SearchOptions {
   readonly caches: boolean;
   /** States remembered at most; a power of 2. */
   readonly statesMax: number;
+  /** What is known of who accesses what, so that there is no choice before an op that nobody else notices; or null. */
+  readonly footprints: Footprints | null;
+}
+
+/** A search that was put aside: plain data. */
+export interface SearchAside {
+  readonly executions: number;
+  readonly steps: number;
+  readonly cutOff: number;
+  readonly bounded: boolean;
+  /** The events up to the newest branch. */
+  readonly schedule: readonly number[];
+  readonly branches: readonly BranchAside[];
+  readonly visited: VisitedAside;
+}
+interface BranchAside {
+  /** Events before it. */
+  readonly at: number;
+  readonly events: readonly number[];
+  readonly costs: readonly number[];
+  readonly next: number;
+  /** Index of who took the last step: of a task, of a CPU's softirq as 1000 and the CPU, -1 for nobody. */
+  readonly last: number;
+  readonly used: number;
 }
 
 /** One search. */
@@ -67,7 +100,6 @@ export class Search {
   private last: Context | null = null;
   private used = 0;
   private seen = 0;
-  private over = false;
   private begun = false;
   private readonly costs: number[] = [];
 
@@ -84,15 +116,11 @@ export class Search {
     return this.visited.added;
   }
 
-  /** Part of the tree that is done, from 0 to 1, by the branches on the way to where the search is. */
-  progress(): number {
-    let done = 0;
-    let share = 1;
-    for (const { events, next } of this.branches) {
-      share /= events.length;
-      done += share * (next - 1);
-    }
-    return this.over ? 1 : done;
+  /** Events of the branches on the way that are still to be tried: each is a run, and may lead to more branches. */
+  get open(): number {
+    let open = 0;
+    for (const { events, next } of this.branches) open += events.length - next;
+    return open;
   }
 
   /**
@@ -108,12 +136,44 @@ export class Search {
     }
     while (this.executions < until) {
       if (!this.backtrack()) {
-        this.over = true;
         return false;
       }
       this.run();
     }
     return true;
+  }
+
+  /** All that it takes to go on later. Between two calls of {@link advance}. */
+  putAside(): SearchAside {
+    const { executions, steps, cutOff, bounded, machine } = this;
+    const branches = this.branches.map(({ saved, events, costs, next, last, used }) => ({
+      at: saved.steps,
+      events: [...events],
+      costs: [...costs],
+      next,
+      last: last === null ? -1 : last.index,
+      used,
+    }));
+    const schedule = [...machine.schedule.subarray(0, branches[branches.length - 1]?.at ?? 0)];
+    return { executions, steps, cutOff, bounded, schedule, branches, visited: this.visited.putAside() };
+  }
+
+  /** Goes on where another search of the same program was put aside. */
+  takeUp(aside: SearchAside): void {
+    const { machine } = this;
+    this.executions = aside.executions;
+    this.steps = aside.steps;
+    this.cutOff = aside.cutOff;
+    this.bounded = aside.bounded;
+    this.visited.takeUp(aside.visited);
+    this.begun = true;
+    for (const { at, events, costs, next, last, used } of aside.branches) {
+      while (machine.steps < at) machine.apply(aside.schedule[machine.steps] as number);
+      const saved = machine.save();
+      const who = last < 0 ? null : (machine.contexts[last] ?? machine.cpus[last - FIRST_SOFTIRQ]?.softirq ?? null);
+      const tried = { saved, events: Int32Array.from(events), costs: Int8Array.from(costs), next, last: who, used };
+      this.branches.push(tried);
+    }
   }
 
   /** Takes the next event of the newest branch that has one. */
@@ -157,9 +217,15 @@ export class Search {
         this.cutOff++;
         break;
       }
+      const quiet = this.quietEvent(count);
+      if (quiet >= 0) {
+        this.apply(quiet);
+        continue;
+      }
       const choices = this.weigh(count);
       if (choices === 1) {
-        const only = this.costs.findIndex((cost) => cost <= this.left());
+        const left = this.left();
+        const only = this.costs.findIndex((cost) => cost <= left && cost !== EXCLUDED);
         this.used += this.costs[only] as number;
         this.apply(machine.events[only] as number);
         continue;
@@ -173,6 +239,23 @@ export class Search {
       this.branch(saved, count, choices);
     }
     this.executions++;
+  }
+
+  /** An event before which there need be no choice; -1 if there is none. */
+  private quietEvent(count: number): number {
+    const { footprints, preemptions } = this.options;
+    if (footprints === null) return -1;
+    const { machine } = this;
+    for (let i = 0; i < count; i++) {
+      const event = machine.events[i] as number;
+      if (eventType(event) !== STEP) continue;
+      const cpu = machine.cpus[eventCpu(event)] as Cpu;
+      const context = cpu.active() as Context;
+      // With a bound, only who took the last step can go on for nothing.
+      if (preemptions !== UNBOUNDED && context !== this.last) continue;
+      if (footprints.isQuiet(cpu, context)) return event;
+    }
+    return -1;
   }
 
   private left(): number {
@@ -203,9 +286,15 @@ export class Search {
     const { machine, costs } = this;
     const goesOn = this.canGoOn(count);
     const left = this.left();
+    // Which value is chosen is nobody else's concern: there is no choice here but that.
+    const chooses = goesOn && this.options.footprints !== null && this.last?.kind === CHOOSE;
     let choices = 0;
     costs.length = count;
     for (let i = 0; i < count; i++) {
+      if (chooses && !this.isOwn(machine.events[i] as number)) {
+        costs[i] = EXCLUDED;
+        continue;
+      }
       const cost = this.options.preemptions === UNBOUNDED ? 0 : this.cost(machine.events[i] as number, goesOn);
       costs[i] = cost;
       if (cost <= left) choices++;
@@ -228,8 +317,13 @@ export class Search {
     const type = eventType(event);
     if (type === PREEMPT) return 1;
     if (!goesOn) return 0;
-    const own = (type === STEP || type === INTERRUPT) && this.machine.cpus[eventCpu(event)]?.active() === this.last;
-    return own ? 0 : 1;
+    return this.isOwn(event) ? 0 : 1;
+  }
+
+  /** Whether whoever took the last step goes on with `event`. */
+  private isOwn(event: number): boolean {
+    const type = eventType(event);
+    return (type === STEP || type === INTERRUPT) && this.machine.cpus[eventCpu(event)]?.active() === this.last;
   }
 
   private apply(event: number): void {
@@ -239,7 +333,11 @@ export class Search {
     if (type === SWITCH) this.last = machine.contexts[eventArgument(event)] as Context;
     else if (type === PREEMPT) this.last = null;
     else if (type !== TIMER && type !== SOFTIRQ) this.last = cpu?.active() ?? null;
+    const { footprints } = this.options;
+    footprints?.record(event);
+    machine.footprints = footprints;
     machine.apply(event);
+    machine.footprints = null;
     if (type === SOFTIRQ && cpu?.softirq != null) this.last = cpu.softirq;
     this.steps++;
   }

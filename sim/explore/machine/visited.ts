@@ -7,6 +7,13 @@
 
 const EMPTY = -1;
 
+/** A table that was put aside: plain data, three numbers for each state. */
+export interface VisitedAside {
+  readonly added: number;
+  readonly forgotten: number;
+  readonly states: readonly number[];
+}
+
 /** A table of states. */
 export class Visited {
   /** States that were added: distinct ones, as long as none was forgotten. */
@@ -48,6 +55,25 @@ export class Visited {
     this.forgotten++;
     this.put(at, lo, hi, left);
     return false;
+  }
+
+  /** The states, for {@link takeUp}. */
+  putAside(): VisitedAside {
+    const states: number[] = [];
+    for (let i = 0; i < this.size; i++) {
+      if ((this.left[i] as number) === EMPTY) continue;
+      states.push(this.lo[i] as number, this.hi[i] as number, this.left[i] as number);
+    }
+    return { added: this.added, forgotten: this.forgotten, states };
+  }
+
+  /** Adds the states of another table. */
+  takeUp({ added, forgotten, states }: VisitedAside): void {
+    for (let i = 0; i + 2 < states.length; i += 3) {
+      this.visit(states[i] as number, states[i + 1] as number, states[i + 2] as number);
+    }
+    this.added = added;
+    this.forgotten = forgotten;
   }
 
   private put(at: number, lo: number, hi: number, left: number): void {

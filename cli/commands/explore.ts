@@ -1,0 +1,214 @@
+/** `explore`: every schedule of a small world, up to a number of preemptions. */
+import { setImmediate } from "node:timers/promises";
+import type { Parameters } from "../../scenarios/scenario.ts";
+import {
+  type Exploring,
+  type MachineExploration,
+  MachineExplorer,
+  STATE_CHECKS,
+} from "../../sim/explore/machine/explore.ts";
+import { CannotExplore } from "../../sim/explore/machine/exploringMachine.ts";
+import type { ExploredFinding } from "../../sim/explore/machine/search.ts";
+import { formatSchedule } from "../../sim/schedule.ts";
+import { findByKey, replayTo } from "../confirm.ts";
+import { EXIT_BUDGET, EXIT_CLEAN, EXIT_FINDING, UsageError } from "../errors.ts";
+import { readExploration, writeExploration } from "../explorationFile.ts";
+import type { Io } from "../io.ts";
+import { findScenario, type ParameterOptions, type Subject, subjectOf } from "../options.ts";
+import { type FindingJson, findingJson, printJson } from "../output/json.ts";
+import { kernelText } from "../output/kernelText.ts";
+import { block, commandLine, count, headline, replayLine, size } from "../output/text.ts";
+import { checkFolder, makeRepro, writeRepro } from "../reproFile.ts";
+
+export interface ExploreCommandOptions extends ParameterOptions {
+  /** Preemptions at most; `any` for no bound. */
+  readonly preemptions: number;
+  /** Seconds it may take. */
+  readonly budget?: number;
+  readonly save?: string;
+  readonly resume?: string;
+  readonly out: string;
+  readonly reduce: boolean;
+  readonly cache: boolean;
+}
+
+/** Seconds between two progress lines. */
+const PROGRESS_MS = 500;
+
+/** Explores a scenario and says what it found. */
+export async function exploreCommand(io: Io, name: string, options: ExploreCommandOptions): Promise<number> {
+  const began = performance.now();
+  const subject = smallSubject(io, name, options);
+  checkFolder(options.out, io.cwd);
+  const words = commandLine("explore", subject.scenario.name, subject.parameters, ...boundWords(options));
+  const explorer = makeExplorer(subject, options);
+  try {
+    if (options.resume !== undefined) explorer.takeUp(readExploration(options.resume, io.cwd, words));
+    if (options.json !== true) io.stdout.write(opening(subject, options));
+    const over = await explore(io, explorer, began, options);
+    const result = explorer.result();
+    const findings = result.findings.map((found) => confirmed(io, subject, found, options));
+    if (!over) {
+      const path = options.save ?? `${options.out}/${subject.scenario.name}.exploration`;
+      writeExploration(path, io.cwd, words, explorer.putAside());
+      if (options.json !== true) io.stdout.write(`put aside in ${path}; to go on: ${words} --resume ${path}\n`);
+    }
+    const elapsedMs = Math.round(performance.now() - began);
+    if (options.json === true) printJson(io.stdout, exploreJson(subject, options, result, findings, elapsedMs));
+    else io.stdout.write(conclusion(result, elapsedMs));
+    if (findings.length > 0) return EXIT_FINDING;
+    return result.complete ? EXIT_CLEAN : EXIT_BUDGET;
+  } finally {
+    explorer.release();
+  }
+}
+
+/** What is explored: the small form of a scenario where it has one, with the checks that look at states. */
+function smallSubject(io: Io, name: string, options: ExploreCommandOptions): Subject {
+  const asked = findScenario(io, name);
+  const given = subjectOf(io, (asked.small ?? asked).name, options);
+  if (given.parameters.memory !== "sc") {
+    throw new UsageError(`explore covers --memory sc alone, not ${given.parameters.memory}; leave it out`);
+  }
+  const checks = STATE_CHECKS.filter((check) => given.parameters.checks.includes(check));
+  const parameters: Parameters = { ...given.parameters, checks };
+  return { ...given, parameters, program: given.scenario.program(parameters) };
+}
+
+function makeExplorer({ scenario, program }: Subject, options: ExploreCommandOptions): MachineExplorer {
+  const { preemptions, reduce: reduces, cache: caches } = options;
+  try {
+    return new MachineExplorer(program, { preemptions, reduces, caches });
+  } catch (error) {
+    throw explained(error, scenario.name);
+  }
+}
+
+function explained(error: unknown, name: string): unknown {
+  if (!(error instanceof CannotExplore)) return error;
+  return new UsageError(`explore cannot go through ${error.message}, which ${name} has; hunt can`);
+}
+
+/** Goes on until it is over, the budget is spent, or someone presses Ctrl-C. */
+async function explore(
+  io: Io,
+  explorer: MachineExplorer,
+  began: number,
+  options: ExploreCommandOptions,
+): Promise<boolean> {
+  let stopped = false;
+  const stop = (): void => {
+    stopped = true;
+  };
+  process.once("SIGINT", stop);
+  let shown = 0;
+  try {
+    while (explorer.advance()) {
+      const elapsed = performance.now() - began;
+      if (io.stderr.isTTY === true && elapsed - shown > PROGRESS_MS) {
+        shown = elapsed;
+        io.stderr.write(`\r${progressLine(explorer.soFar(), elapsed)}\x1b[K`);
+      }
+      if (stopped || (options.budget !== undefined && elapsed >= options.budget * 1000)) return false;
+      await setImmediate();
+    }
+    return true;
+  } catch (error) {
+    throw explained(error, "this scenario");
+  } finally {
+    process.removeListener("SIGINT", stop);
+    if (shown > 0) io.stderr.write("\r\x1b[K");
+  }
+}
+
+const progressLine = (so: Exploring, elapsed: number): string =>
+  `${count(so.preemptions, "preemption")}: ${count(so.states, "state")}, ${count(so.executions, "run")}, at least ${so.open} left, ${so.findings.length} found, ${Math.round(elapsed / 1000)} s`;
+
+const boundWords = ({ preemptions }: ExploreCommandOptions): string[] => [
+  "--preemptions",
+  preemptions === Number.POSITIVE_INFINITY ? "any" : String(preemptions),
+];
+
+function opening({ scenario, parameters }: Subject, { preemptions }: ExploreCommandOptions): string {
+  const bound = preemptions === Number.POSITIVE_INFINITY ? "any number of" : `at most ${preemptions}`;
+  return (
+    `exploring ${scenario.name}: ${scenario.title}\n` +
+    `lifetime ${parameters.lifetime}, ${count(parameters.cpus, "CPU")}, schedules with ${bound} preemptions\n` +
+    `checks ${parameters.checks.join(", ")} (not lock order and the specification, which look at the past of a run)\n`
+  );
+}
+
+/** Runs the witness again as it will be replayed, saves it, and says so. */
+function confirmed(io: Io, subject: Subject, found: ExploredFinding, options: ExploreCommandOptions): FindingJson {
+  const { scenario, parameters, program } = subject;
+  const { run, trail, cost } = replayTo(program, found.schedule, found.key);
+  const finding = findByKey(run.findings, found.key);
+  if (finding === undefined) throw new Error(`[sim bug] ${found.key} does not come when its schedule is run again`);
+  const { schedule, historyHash } = run;
+  const source = { scenario: scenario.name, parameters, schedule, trail, finding, historyHash };
+  const repro = writeRepro(makeRepro({ ...source, strategy: "exhaustive", seed: "" }), options.out, io.cwd);
+  const text = kernelText(finding, program);
+  if (options.json !== true) {
+    io.stdout.write(`\n${headline(finding, "its first witness")}\n${block(text)}\n`);
+    io.stdout.write(`schedule  ${size(cost)}; no schedule with fewer preemptions shows it\n`);
+    io.stdout.write(`again     ${replayLine(repro)}\n`);
+  }
+  return findingJson(finding, { count: found.count, seed: "", schedule: formatSchedule(schedule), repro, text });
+}
+
+function conclusion(result: MachineExploration, elapsedMs: number): string {
+  const { complete, bounds, executions, states, steps, findings, cutOff } = result;
+  const covered =
+    bounds.preemptions === null
+      ? "every schedule"
+      : bounds.preemptions < 0
+        ? "not even every schedule without preemptions"
+        : `every schedule with at most ${count(bounds.preemptions, "preemption")}`;
+  const verdict =
+    findings.length > 0
+      ? `${count(findings.length, "distinct finding")}`
+      : complete
+        ? "held: nothing found"
+        : "none found";
+  const cut = cutOff > 0 ? `${count(cutOff, "run was", "runs were")} cut off at ${bounds.stepsMax} steps\n` : "";
+  return (
+    `\n${verdict}; ${complete ? "complete" : "not complete"}: ${covered}\n${cut}` +
+    `${count(states, "state")}, ${count(executions, "run")}, ${count(steps, "step")}, ${(elapsedMs / 1000).toFixed(1)} s\n`
+  );
+}
+
+function exploreJson(
+  { scenario, parameters }: Subject,
+  options: ExploreCommandOptions,
+  result: MachineExploration,
+  findings: readonly FindingJson[],
+  elapsedMs: number,
+): object {
+  const { lifetime, memory, patches, config, checks, cpus } = parameters;
+  const { complete, executions, steps, states, cutOff, bounds } = result;
+  return {
+    scenario: scenario.name,
+    lifetime,
+    memory,
+    patches,
+    config,
+    checks,
+    strategy: "exhaustive",
+    seed: "",
+    verdict: findings.length > 0 ? "violated" : complete ? "held" : "none-found",
+    executions,
+    steps,
+    states,
+    complete,
+    bounds: {
+      preemptions: bounds.preemptions,
+      preemptionsMax: Number.isFinite(options.preemptions) ? options.preemptions : null,
+      stepsMax: bounds.stepsMax,
+      cpus,
+    },
+    cutOff,
+    findings,
+    historyHash: "",
+    elapsedMs,
+  };
+}

@@ -1,0 +1,312 @@
+/**
+ * Which ops nobody else can notice, learned while exploring.
+ *
+ * A *quiet* op commutes with whatever others can do before it, so there need be no choice before it: every schedule in
+ * which others come first is the same as one in which it does, with no more preemptions. Quiet are
+ *
+ * - barriers (memory is sequentially consistent here), the later steps of lock ops (the owner's notes in a lock that is
+ *   held, and the release), the ends of RCU, preemption and interrupt-off sections, which only let others do more, and
+ *   their beginnings inside another one;
+ * - accesses to live memory that nobody else accesses, or that nobody writes.
+ *
+ * The latter cannot be known beforehand. So each word of memory has a record of who has read it, who has written it, and
+ * who was still alive when its object was freed. An op is quiet if by that record no other conflicts with it. When the
+ * record grows so that an op was wrongly taken to be quiet, the search has to begin again with what is known by then;
+ * the one that ends without that is right. For suppose it missed a schedule, and take the first access in it that
+ * conflicts with one taken to be quiet. What came before it, the search did come to, with quiet ops done earlier at most;
+ * so it came to this access too, and would have put it into the record.
+ *
+ * Everybody is a bit: tasks by their number, the softirq of a CPU, and the timers.
+ */
+import type { Context } from "../../context.ts";
+import type { Cpu } from "../../cpu.ts";
+import { eventCpu, eventType, INTERRUPT, SOFTIRQ, STEP } from "../../event.ts";
+import { thread_info } from "../../kernelStructs.ts";
+import type { Machine } from "../../machine.ts";
+import { ARENA, SHADOW_OK } from "../../memory.ts";
+import {
+  ALLOC,
+  ATOMIC,
+  BARRIER,
+  CALL_RCU,
+  FREE,
+  IRQ_DISABLE,
+  IRQ_ENABLE,
+  LOAD,
+  PREEMPT_DISABLE,
+  PREEMPT_ENABLE,
+  type Ptr,
+  RCU_DEREFERENCE,
+  RCU_READ_LOCK,
+  RCU_READ_UNLOCK,
+  READ_LOCK,
+  READ_UNLOCK,
+  SCHEDULE,
+  SET_TIMER,
+  SPIN_LOCK,
+  SPIN_UNLOCK,
+  STORE,
+  SYNCHRONIZE_RCU,
+  UPDATE,
+  USER,
+  WAKE_UP,
+  WARN,
+  WRITE_LOCK,
+  WRITE_UNLOCK,
+  YIELD,
+} from "../../op.ts";
+import type { Cache } from "../../slab.ts";
+
+/** Tasks that have a bit of their own; the others share the last. */
+const TASKS = 20;
+const FIRST_SOFTIRQ = TASKS + 1;
+const TIMERS = 1 << 30;
+/** First waiting step of a lock op, as in locks.ts. */
+const WAITING = 1;
+
+const bitOf = (context: Context): number =>
+  context.softirq ? 1 << (FIRST_SOFTIRQ + (context.cpu & 7)) : 1 << Math.min(context.index, TASKS);
+/** Tasks that share a bit are never known to be alone. */
+const SHARED_BIT = 1 << TASKS;
+
+/** The record of one program's memory. */
+export class Footprints {
+  /** An op was taken to be quiet that is not. */
+  broken = false;
+  private readonly readers: Int32Array;
+  private readonly writers: Int32Array;
+  /** Who was alive when the object of this word was freed by another. */
+  private readonly outlived: Int32Array;
+  private readonly quietReads: Int32Array;
+  private readonly quietWrites: Int32Array;
+
+  constructor(private readonly machine: Machine) {
+    const words = machine.memory.size >> 3;
+    this.readers = new Int32Array(words);
+    this.writers = new Int32Array(words);
+    this.outlived = new Int32Array(words);
+    this.quietReads = new Int32Array(words);
+    this.quietWrites = new Int32Array(words);
+  }
+
+  /** A search begins: nothing has been taken to be quiet yet. */
+  begin(): void {
+    this.broken = false;
+    this.quietReads.fill(0);
+    this.quietWrites.fill(0);
+  }
+
+  private get tables(): readonly Int32Array[] {
+    return [this.readers, this.writers, this.outlived, this.quietReads, this.quietWrites];
+  }
+
+  /** The record as plain data, for {@link takeUp}: six numbers for each word of which anything is known. */
+  putAside(): number[] {
+    const aside: number[] = [];
+    for (let word = 0; word < this.readers.length; word++) {
+      if (this.tables.some((table) => table[word] !== 0)) {
+        aside.push(word, ...this.tables.map((table) => table[word] as number));
+      }
+    }
+    return aside;
+  }
+
+  /** Takes over the record of another search of the same program. */
+  takeUp(aside: readonly number[]): void {
+    for (let i = 0; i + 5 < aside.length; i += 6) {
+      this.tables.forEach((table, j) => {
+        table[aside[i] as number] = aside[i + 1 + j] as number;
+      });
+    }
+  }
+
+  /** Whether the next step of `context` is quiet. If so it must be taken. */
+  isQuiet(cpu: Cpu, context: Context): boolean {
+    switch (context.kind) {
+      case LOAD:
+      case RCU_DEREFERENCE:
+        return this.isQuietAccess(context, false);
+      case STORE:
+      case ATOMIC:
+        return this.isQuietAccess(context, true);
+      case UPDATE:
+        return this.isQuietAccess(context, true);
+      case BARRIER:
+      case RCU_READ_UNLOCK:
+      case PREEMPT_ENABLE:
+      case IRQ_ENABLE:
+      case WARN:
+        return true;
+      case SPIN_LOCK:
+      case READ_LOCK:
+      case WRITE_LOCK:
+        return context.phase > WAITING;
+      case SPIN_UNLOCK:
+      case READ_UNLOCK:
+      case WRITE_UNLOCK:
+        return context.phase > 0;
+      case RCU_READ_LOCK:
+        return this.machine.preemptRcu ? context.rcuDepth > 0 : context.preemptCount > 0 || cpu.irqOff;
+      case PREEMPT_DISABLE:
+        return context.preemptCount > 0 || cpu.irqOff;
+      case IRQ_DISABLE:
+        return cpu.irqOff;
+      case SET_TIMER:
+        return !context.timerArmed && context.value === 0;
+      default:
+        return false;
+    }
+  }
+
+  private isQuietAccess(context: Context, writes: boolean): boolean {
+    const { machine } = this;
+    const at = context.ptr + (machine.offset[context.field] as number) - ARENA;
+    if (!(at >= 0 && at < machine.memory.size)) return false;
+    if (machine.memory.shadow[at >> 3] !== SHADOW_OK) return false;
+    const word = at >> 3;
+    const bit = bitOf(context);
+    if (!this.alone(word, bit, writes)) return false;
+    if (writes) this.quietWrites[word] = (this.quietWrites[word] as number) | bit;
+    else this.quietReads[word] = (this.quietReads[word] as number) | bit;
+    return true;
+  }
+
+  private alone(word: number, bit: number, writes: boolean): boolean {
+    const writers = this.writers[word] as number;
+    const others = writes ? writers | (this.readers[word] as number) : writers;
+    return bit !== SHARED_BIT && (others & ~bit) === 0 && ((this.outlived[word] as number) & bit) === 0;
+  }
+
+  /** Takes down what an event that is about to happen reads and writes. */
+  record(event: number): void {
+    const cpu = this.machine.cpus[eventCpu(event)] as Cpu;
+    const context = cpu.active();
+    switch (eventType(event)) {
+      case STEP:
+        if (context !== null) this.recordOp(cpu, context);
+        break;
+      case INTERRUPT:
+        if (context !== null) this.readFlags(context);
+        break;
+      case SOFTIRQ: {
+        const callback = cpu.rcuQueue[0];
+        if (callback === undefined) break;
+        const bit = 1 << (FIRST_SOFTIRQ + (cpu.id & 7));
+        if (callback.sleeper !== null) this.write(bit, this.machine.stateAt(callback.sleeper.task), 8);
+        else this.read(bit, callback.head + 8 - ARENA, 8);
+        break;
+      }
+    }
+  }
+
+  private recordOp(cpu: Cpu, context: Context): void {
+    const { machine } = this;
+    const bit = bitOf(context);
+    switch (context.kind) {
+      case LOAD:
+      case RCU_DEREFERENCE:
+        this.read(bit, this.fieldAt(context), 1);
+        break;
+      case STORE:
+      case ATOMIC:
+      case UPDATE:
+        this.write(bit, this.fieldAt(context), 1);
+        break;
+      case SPIN_LOCK:
+      case READ_LOCK:
+      case WRITE_LOCK:
+      case SPIN_UNLOCK:
+      case READ_UNLOCK:
+      case WRITE_UNLOCK:
+        if (context.phase === 0) this.write(bit, this.fieldAt(context), LOCK_BYTES);
+        break;
+      case CALL_RCU:
+        this.write(bit, this.fieldAt(context), 16);
+        if (context.phase === 2 && cpu.rcuTail !== 0) this.write(bit, cpu.rcuTail - ARENA, 8);
+        break;
+      case SCHEDULE:
+      case YIELD:
+      case SYNCHRONIZE_RCU:
+        this.write(bit, machine.stateAt(context.task), 8);
+        this.readFlags(context);
+        break;
+      case USER:
+        this.readFlags(context);
+        break;
+      case WAKE_UP:
+        this.write(bit, machine.stateAt(context.ptr), 8);
+        break;
+      case SET_TIMER:
+        if (context.value > 0) this.write(TIMERS, machine.stateAt(context.task), 8);
+        break;
+      case ALLOC:
+        if (context.phase === 1) this.write(bit, context.scratch - ARENA, (context.payload as Cache).size);
+        break;
+      case FREE:
+        this.recordFree(bit, context.ptr - ARENA, (context.payload as Cache).size);
+        break;
+    }
+  }
+
+  /** Whoever is alive but the one who frees might still access the object. */
+  private recordFree(bit: number, at: number, length: number): void {
+    let alive = TIMERS;
+    for (const context of this.machine.contexts) if (!context.finished) alive |= bitOf(context);
+    for (const { softirq } of this.machine.cpus) if (softirq !== null) alive |= bitOf(softirq);
+    alive &= ~bit;
+    for (let word = at >> 3; word <= (at + length - 1) >> 3; word++) {
+      if (!(word >= 0 && word < this.outlived.length)) return;
+      const before = this.outlived[word] as number;
+      if ((before | alive) === before) continue;
+      this.outlived[word] = before | alive;
+      this.review(word);
+    }
+  }
+
+  private readFlags(context: Context): void {
+    const { flags } = thread_info.fields;
+    this.read(bitOf(context), context.threadInfo + (this.machine.offset[flags.id] as number) - ARENA, 1);
+  }
+
+  /** `peek`, by a hook of the program in the step of `context`. */
+  recordPeek(context: Context, address: Ptr): void {
+    this.read(bitOf(context), address - ARENA, 1);
+  }
+
+  private fieldAt(context: Context): number {
+    return context.ptr + (this.machine.offset[context.field] as number) - ARENA;
+  }
+
+  private read(bit: number, at: number, length: number): void {
+    for (let word = at >> 3; word <= (at + length - 1) >> 3; word++) {
+      if (!(word >= 0 && word < this.readers.length)) return;
+      const before = this.readers[word] as number;
+      if ((before & bit) !== 0) continue;
+      this.readers[word] = before | bit;
+      this.review(word);
+    }
+  }
+
+  private write(bit: number, at: number, length: number): void {
+    for (let word = at >> 3; word <= (at + length - 1) >> 3; word++) {
+      if (!(word >= 0 && word < this.writers.length)) return;
+      const before = this.writers[word] as number;
+      if ((before & bit) !== 0) continue;
+      this.writers[word] = before | bit;
+      this.review(word);
+    }
+  }
+
+  /** Whether all that was taken to be quiet at a word still is. */
+  private review(word: number): void {
+    for (let left = this.quietReads[word] as number; left !== 0; left &= left - 1) {
+      if (!this.alone(word, left & -left, false)) this.broken = true;
+    }
+    for (let left = this.quietWrites[word] as number; left !== 0; left &= left - 1) {
+      if (!this.alone(word, left & -left, true)) this.broken = true;
+    }
+  }
+}
+
+/** The largest lock, with all its debug fields. */
+const LOCK_BYTES = 24;
