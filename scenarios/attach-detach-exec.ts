@@ -55,7 +55,7 @@ function populateSmall(kernel: BootedKernel, parameters: Parameters): void {
 
 export const attachDetachExecSmall: Scenario = {
   name: "attach-detach-exec-small",
-  title: "The same with two tracers of one round each and one exec, every task bound to a CPU: all there is to it?",
+  title: "Two tracers of one round each and one exec, every task bound to a CPU: what can go wrong at all?",
   source: "attach-detach-exec, as small as shows its crashes",
   known: [
     "use-after-free",

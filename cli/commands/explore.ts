@@ -126,14 +126,16 @@ const progressLine = (so: Exploring, elapsed: number): string =>
 
 const boundWords = ({ preemptions }: ExploreCommandOptions): string[] => [
   "--preemptions",
-  preemptions === Number.POSITIVE_INFINITY ? "any" : String(preemptions),
+  Number.isFinite(preemptions) ? String(preemptions) : "any",
 ];
 
 function opening({ scenario, parameters }: Subject, { preemptions }: ExploreCommandOptions): string {
-  const bound = preemptions === Number.POSITIVE_INFINITY ? "any number of" : `at most ${preemptions}`;
+  const bound = Number.isFinite(preemptions)
+    ? `at most ${count(preemptions, "preemption")}`
+    : "any number of preemptions";
   return (
     `exploring ${scenario.name}: ${scenario.title}\n` +
-    `lifetime ${parameters.lifetime}, ${count(parameters.cpus, "CPU")}, schedules with ${bound} preemptions\n` +
+    `lifetime ${parameters.lifetime}, ${count(parameters.cpus, "CPU")}, schedules with ${bound}\n` +
     `checks ${parameters.checks.join(", ")} (not lock order and the specification, which look at the past of a run)\n`
   );
 }

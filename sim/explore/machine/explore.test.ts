@@ -1,15 +1,35 @@
 /** The exploration against brute force: same findings, and its witnesses are real runs. */
 import { describe, expect, test } from "vitest";
 import { findingKey } from "../../finding.ts";
-import { spinlock_t } from "../../kernelStructs.ts";
+import { plain_task, rcu_head, spinlock_t } from "../../kernelStructs.ts";
 import { pokeLock } from "../../locks.ts";
-import { type KernelFunction, kernel, type Ptr } from "../../op.ts";
-import { add, BUG_ON, choose, load, spin_lock, spin_unlock, store } from "../../primitives.ts";
+import { container_of, globalsOf, type KernelFunction, kernel, type Ptr } from "../../op.ts";
+import {
+  add,
+  BUG_ON,
+  call_rcu,
+  choose,
+  current,
+  forget,
+  kmem_cache_free,
+  load,
+  mod_timer,
+  rcu_dereference,
+  rcu_read_lock,
+  rcu_read_unlock,
+  schedule,
+  spawn,
+  spin_lock,
+  spin_unlock,
+  store,
+  sys_sched_yield,
+} from "../../primitives.ts";
 import { execute, type Program } from "../../run.ts";
+import type { Cache } from "../../slab.ts";
 import { ReplayStrategy } from "../../strategies/replay.ts";
-import { struct, u32 } from "../../struct.ts";
+import { ptr, struct, u32 } from "../../struct.ts";
 import { type TinyOptions, tiny } from "../../tinyProgram.ts";
-import { exploreMachine } from "./explore.ts";
+import { exploreMachine, MachineExplorer } from "./explore.ts";
 
 const cell = struct("explored_cell", { a: u32, b: u32, lock: spinlock_t });
 const C = cell.fields;
@@ -41,6 +61,68 @@ const choosesBadly = kernel(function* chooses_badly(at: Ptr) {
   yield* store(at, C.a, yield* choose(3));
   yield* BUG_ON((yield* load(at, C.a)) === 2, "chose 2", "explored.c:2");
 });
+/** An object that its users may free, or not, while another reads it under RCU. */
+const object = struct("explored_object", { value: u32, rcu: rcu_head });
+const O = object.fields;
+interface Globals {
+  readonly cache: Cache;
+}
+const globals = globalsOf<Globals>();
+const freesObject = kernel(function* frees_object(rhead: Ptr) {
+  yield* kmem_cache_free(globals().cache, container_of(rhead, O.rcu));
+});
+const reads = kernel(function* reads_object(at: Ptr) {
+  yield* rcu_read_lock();
+  const found = yield* rcu_dereference(at, H.object);
+  if (found !== 0) yield* load(found, O.value);
+  yield* rcu_read_unlock();
+});
+const readsLate = kernel(function* reads_object_late(at: Ptr) {
+  yield* rcu_read_lock();
+  const found = yield* rcu_dereference(at, H.object);
+  yield* rcu_read_unlock();
+  if (found !== 0) yield* load(found, O.value);
+});
+const removes = kernel(function* removes_object(at: Ptr) {
+  const found = yield* load(at, H.object);
+  yield* store(at, H.object, 0);
+  yield* call_rcu(found, O.rcu, freesObject);
+});
+const holder = struct("explored_holder", { object: ptr });
+const H = holder.fields;
+
+/** A reader and a remover of one object, on one CPU: there the reader can be preempted for a whole grace period. */
+const rcuProgram = (reader: KernelFunction<[at: Ptr], void>): Program =>
+  tiny(
+    (m) => {
+      const cache = m.createCache(object);
+      m.globals = { cache } satisfies Globals;
+      const at = m.allocStaticStruct(holder);
+      m.poke(at, H.object, m.allocAtBoot(cache));
+      m.spawn(0, { comm: "reader" }, reader, at);
+      m.spawn(0, { comm: "remover" }, removes, at);
+    },
+    { cpus: 1 },
+  );
+
+/** Sleeps until it is woken, or a tick has passed. */
+const sleeps = kernel(function* sleeps_for_a_tick(at: Ptr) {
+  yield* store(at, C.a, 1);
+  yield* store(current(), plain_task.fields.state, 1);
+  yield* mod_timer(1);
+  yield* schedule();
+  yield* mod_timer(0);
+  yield* BUG_ON((yield* load(at, C.b)) === 0, "woken early", "explored.c:3");
+});
+const polls = kernel(function* polls_until_set(at: Ptr) {
+  for (;;) {
+    yield* forget("again");
+    if ((yield* load(at, C.a)) !== 0) break;
+    yield* sys_sched_yield();
+  }
+  yield* store(at, C.b, 1);
+});
+
 const keys = (program: Program, options: Parameters<typeof exploreMachine>[1]) =>
   exploreMachine(program, options)
     .findings.map(({ key }) => key)
@@ -79,10 +161,61 @@ describe("exploring a program on the machine", () => {
     expect(findings.map(({ finding }) => finding.title)).toEqual(["kernel BUG at explored.c:2!"]);
   });
 
-  test("finds the same without remembering states", () => {
-    for (const program of [plain, locked]) {
-      expect(keys(program, { caches: false, preemptions: 2 })).toEqual(keys(program, { preemptions: 2 }));
+  const late = rcuProgram(readsLate);
+  const programs: readonly [string, Program, readonly string[]][] = [
+    ["a lost update", plain, ["bug-on"]],
+    ["an update under a lock", locked, []],
+    ["a reader inside its read section", rcuProgram(reads), []],
+    ["a reader that reads after its read section", late, ["use-after-free"]],
+    ["a sleeper that a timer wakes before the other is done", sharing([sleeps, polls]), ["bug-on"]],
+  ];
+
+  test.each(programs)("%s: finds what it should, with every reduction on and off", (_name, program, kinds) => {
+    const preemptions = 2;
+    const all = exploreMachine(program, { preemptions });
+    expect(all.complete).toBe(true);
+    expect(all.findings.map(({ finding }) => finding.kind).sort()).toEqual(kinds);
+    const found = keys(program, { preemptions });
+    expect(keys(program, { preemptions, reduces: false })).toEqual(found);
+    expect(keys(program, { preemptions: 1, caches: false })).toEqual(keys(program, { preemptions: 1 }));
+    expect(keys(program, { preemptions: 1, caches: false, reduces: false })).toEqual(keys(program, { preemptions: 1 }));
+  });
+
+  test("goes round a polling loop once, and is done without any bound", () => {
+    const { complete, bounds } = exploreMachine(sharing([sleeps, polls]));
+    expect({ complete, bounds }).toMatchObject({ complete: true, bounds: { preemptions: null } });
+  });
+
+  test("comes to the same when it is put aside after every piece and taken up again", () => {
+    const options = { preemptions: 2, reduces: false };
+    const whole = exploreMachine(late, options);
+    let explorer = new MachineExplorer(late, options);
+    let pieces = 0;
+    while (explorer.advance(7)) {
+      pieces++;
+      const aside = JSON.parse(JSON.stringify(explorer.putAside()));
+      explorer.release();
+      explorer = new MachineExplorer(late, options);
+      explorer.takeUp(aside);
     }
+    const { complete, states, executions, steps } = explorer.result();
+    explorer.release();
+    expect(pieces).toBeGreaterThan(3);
+    expect({ complete, states, executions, steps }).toEqual({
+      complete: true,
+      states: whole.states,
+      executions: whole.executions,
+      steps: whole.steps,
+    });
+    expect(keys(late, options)).toEqual(whole.findings.map(({ key }) => key).sort());
+  });
+
+  test("refuses what it cannot go back over", () => {
+    const forks = kernel(function* forks_a_task(at: Ptr) {
+      yield* spawn(0, { comm: "child" }, increments, at);
+    });
+    expect(() => exploreMachine(sharing([forks]))).toThrow("fork");
+    expect(() => exploreMachine(sharing([increments], { memory: "tso" }))).toThrow("store buffers");
   });
 
   test("is not complete when it is told to stop, or when a run is cut off", () => {

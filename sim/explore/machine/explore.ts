@@ -136,11 +136,12 @@ export class MachineExplorer {
   /**
    * Goes on for a while.
    *
+   * @param runs - How long.
    * @returns whether there is more to do.
    */
-  advance(): boolean {
+  advance(runs = SLICE): boolean {
     const { search, footprints } = this;
-    const more = search.advance(SLICE);
+    const more = search.advance(runs);
     merge(this.findings, search.findings);
     if (footprints?.broken === true) {
       // Something was overlooked: once more with what is known now.

@@ -64,6 +64,7 @@ export interface SearchOptions {
 
 /** A search that was put aside: plain data. */
 export interface SearchAside {
+  readonly begun: boolean;
   readonly executions: number;
   readonly steps: number;
   readonly cutOff: number;
@@ -155,7 +156,16 @@ export class Search {
       used,
     }));
     const schedule = [...machine.schedule.subarray(0, branches[branches.length - 1]?.at ?? 0)];
-    return { executions, steps, cutOff, bounded, schedule, branches, visited: this.visited.putAside() };
+    return {
+      begun: this.begun,
+      executions,
+      steps,
+      cutOff,
+      bounded,
+      schedule,
+      branches,
+      visited: this.visited.putAside(),
+    };
   }
 
   /** Goes on where another search of the same program was put aside. */
@@ -166,7 +176,7 @@ export class Search {
     this.cutOff = aside.cutOff;
     this.bounded = aside.bounded;
     this.visited.takeUp(aside.visited);
-    this.begun = true;
+    this.begun = aside.begun;
     for (const { at, events, costs, next, last, used } of aside.branches) {
       while (machine.steps < at) machine.apply(aside.schedule[machine.steps] as number);
       const saved = machine.save();

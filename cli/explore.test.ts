@@ -1,0 +1,76 @@
+/** `explore` as a person or a script meets it. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { makeSandbox, type Sandbox } from "./fakeIo.ts";
+
+let sandbox: Sandbox;
+beforeEach(() => {
+  sandbox = makeSandbox();
+});
+afterEach(() => sandbox.remove());
+
+const json = async (...argv: string[]) => {
+  const { code, stdout, stderr } = await sandbox.cli("explore", ...argv, "--json");
+  return { code, stderr, result: JSON.parse(stdout) };
+};
+
+describe("explore", () => {
+  test("finds every finding, and saves a witness of each that can be replayed", async () => {
+    const { code, result } = await json("refcounted-object", "--preemptions", "2");
+    expect(code).toBe(1);
+    expect(result).toMatchObject({
+      verdict: "violated",
+      complete: true,
+      bounds: { preemptions: 2, preemptionsMax: 2 },
+    });
+    expect(result.findings.length).toBeGreaterThan(0);
+    for (const { repro, kind } of result.findings) {
+      const replayed = await sandbox.cli("replay", repro);
+      expect(replayed.code).toBe(1);
+      expect(replayed.stdout).toContain(`FOUND ${kind}`);
+    }
+  });
+
+  test("says held, and how far that goes, where there is nothing to find", async () => {
+    const { code, result } = await json("refcounted-object-fixed", "--preemptions", "any");
+    expect(code).toBe(0);
+    expect(result).toMatchObject({ verdict: "held", complete: true, findings: [], bounds: { preemptions: null } });
+    expect(result.states).toBeGreaterThan(10);
+    const { stdout } = await sandbox.cli("explore", "refcounted-object-fixed", "--preemptions", "1");
+    expect(stdout).toContain("held: nothing found; complete: every schedule with at most 1 preemption\n");
+  });
+
+  test("stops at its budget with code 3, and goes on where it stopped", async () => {
+    const words = ["refcounted-object-fixed", "--no-reduce"];
+    const whole = await json(...words);
+    const { code, result } = await json(...words, "--budget", "0", "--save", "later");
+    expect(code).toBe(3);
+    expect(result).toMatchObject({ verdict: "none-found", complete: false });
+    const resumed = await json(...words, "--resume", "later");
+    expect(resumed.code).toBe(0);
+    const { states, executions, steps } = whole.result;
+    expect(resumed.result).toMatchObject({ verdict: "held", complete: true, states, executions, steps });
+  });
+
+  test("refuses a file of another exploration, a cut file, and none, in one line", async () => {
+    await json("refcounted-object-fixed", "--budget", "0", "--save", "later");
+    const other = await sandbox.cli("explore", "refcounted-object", "--resume", "later");
+    expect(other).toMatchObject({ code: 2, stdout: "" });
+    expect(other.stderr).toMatch(/^utrace-sim: later is of ".*"; give the same scenario and options\n$/);
+    const path = join(sandbox.cwd, "later");
+    writeFileSync(path, readFileSync(path).subarray(0, 50));
+    const cut = await sandbox.cli("explore", "refcounted-object-fixed", "--resume", "later");
+    expect(cut.stderr).toContain("was cut off");
+    const none = await sandbox.cli("explore", "refcounted-object-fixed", "--resume", "nowhere");
+    expect(none.stderr).toContain("cannot read nowhere: there is no such file");
+    expect([cut.code, none.code]).toEqual([2, 2]);
+  });
+
+  test("refuses store buffers, and a bound that is none", async () => {
+    const tso = await sandbox.cli("explore", "refcounted-object", "--memory", "tso");
+    expect(tso).toMatchObject({ code: 2, stderr: expect.stringContaining("--memory sc alone") });
+    const bound = await sandbox.cli("explore", "refcounted-object", "--preemptions", "few");
+    expect(bound.code).toBe(2);
+  });
+});
