@@ -17,6 +17,8 @@ export {
   type Outcome,
   type Witness,
 } from "./explore/threads/explore.ts";
+export { onMachine } from "./explore/threads/onMachine.ts";
+export { replayThreads, type ThreadReplay, type ThreadStep } from "./explore/threads/replay.ts";
 export {
   atomicAdd,
   compareExchange,

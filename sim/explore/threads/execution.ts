@@ -139,7 +139,7 @@ export class Execution {
   }
 
   private begin(thread: number): void {
-    if (thread >= (this.tso ? Math.min(BUFFER, this.width) : this.width)) throw new TooManyThreads(String(thread));
+    if (thread >= Math.min(this.tso ? BUFFER - 1 : ACTORS_MAX, this.width)) throw new TooManyThreads(String(thread));
     const root = this.automata.threads[thread]?.root as LocalState;
     this.positions[thread] = root;
     this.begun |= 1 << thread;
@@ -247,6 +247,11 @@ export class Execution {
     if (next.manner === OVER) this.live &= ~(1 << actor);
     if (next.waits) this.waits |= 1 << actor;
     else this.waits &= ~(1 << actor);
+  }
+
+  /** What the last step gave its thread. */
+  resultOfLast(): number {
+    return this.result;
   }
 
   /** Takes the last step back. */

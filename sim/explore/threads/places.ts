@@ -91,3 +91,15 @@ export class Places {
     return place;
   }
 }
+
+/** Runs something with places to fill, again from the start whenever two of them turn out to be one. */
+export function withPlaces<R>(run: (places: Places) => R): R {
+  const coarse = new Set<number>();
+  for (;;) {
+    try {
+      return run(new Places(coarse));
+    } catch (error) {
+      if (!(error instanceof PlacesMerged)) throw error;
+    }
+  }
+}
