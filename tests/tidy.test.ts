@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { everythingDocumented } from "./tidy/documented.ts";
 import { downwardImports } from "./tidy/imports.ts";
+import { lifetimesByThemselves } from "./tidy/lifetimeNames.ts";
 import { loadProject, madeUp, type Rule } from "./tidy/project.ts";
 import { pureRuns } from "./tidy/purity.ts";
 import { everyOpIsMade } from "./tidy/yieldStar.ts";
@@ -193,6 +194,23 @@ function* g(op: Kernel<number>) {
         text: "function* numbers() {\n  yield 1;\n}\nexport const all = [...numbers()];\nnumbers();",
         says: [],
       },
+    ],
+  },
+  {
+    rule: lifetimesByThemselves,
+    examples: [
+      {
+        path: "scenarios/names1.ts",
+        text: 'export const odd = (name: string) => name === "lazy";\nexport const usual = "pointer";',
+        says: ["1 names the lifetime lazy", "2 names the lifetime pointer"],
+      },
+      {
+        path: "scenarios/names2.test.ts",
+        text: 'const of = "lazy";\nif (of !== "embedded") throw new Error(of);\nswitch (of as string) {\n  case "prototype":\n}',
+        says: ["2 names the lifetime embedded", "4 names the lifetime prototype"],
+      },
+      { path: "model/utrace/lifetimes/names3.ts", text: 'export const name = "lazy";', says: [] },
+      { path: "reports/names4.ts", text: 'export const kept = "kept lazily"; // lazy', says: [] },
     ],
   },
   {

@@ -12,7 +12,7 @@ import { do_int3, ret_to_user, syscall, user_mode } from "../../model/linux/entr
 import { EAGAIN, EINPROGRESS } from "../../model/linux/errno.ts";
 import { schedule_timeout_interruptible } from "../../model/linux/sched.ts";
 import { do_group_exit, SIGTRAP, type siginfo_t } from "../../model/linux/signal.ts";
-import { utrace_barrier, utrace_control, utrace_set_events } from "../../model/utrace/control.ts";
+import { utrace_barrier, utrace_control } from "../../model/utrace/control.ts";
 import { placeOps, type utrace_engine_ops } from "../../model/utrace/engine.ts";
 import {
   UTRACE_DETACH,
@@ -29,7 +29,7 @@ import { ENGINE } from "../../model/utrace/structs.ts";
 import { add, kernel, load, type Ptr, store } from "../../sim/index.ts";
 import { struct, u32 } from "../../sim/struct.ts";
 import { claim } from "../programs/claims.ts";
-import { example, tool, type Work, waitFor } from "./example.ts";
+import { example, setEvents, tool, type Work, waitFor } from "./example.ts";
 
 /** The program's text, and what the tool keeps. `inserted`: the breakpoint is wanted; `stepping`: over the original. */
 const uprobe = struct("uprobe", { insn: u32, inserted: u32, stepping: u32, hits: u32 });
@@ -75,7 +75,7 @@ export const uprobe_ops: utrace_engine_ops = {
 
 /** Inserts a breakpoint, leaves it for a while, and removes it from the stopped task. */
 const probeForAWhile: Work = function* (target, engine, probe) {
-  if ((yield* utrace_set_events(target, engine, UTRACE_EVENT.QUIESCE | UTRACE_EVENT_SIGNAL_ALL)) !== 0) return;
+  if (!(yield* setEvents(target, engine, UTRACE_EVENT.QUIESCE | UTRACE_EVENT_SIGNAL_ALL))) return;
   yield* store(probe, UPROBE.inserted, 1);
   yield* store(probe, UPROBE.insn, INT3);
   for (let i = 0; i < 3; i++) yield* schedule_timeout_interruptible(1);

@@ -11,14 +11,14 @@ import { EINPROGRESS } from "../../model/linux/errno.ts";
 import { schedule_timeout_interruptible } from "../../model/linux/sched.ts";
 import { do_group_exit } from "../../model/linux/signal.ts";
 import { TASK } from "../../model/linux/structs.ts";
-import { utrace_barrier, utrace_control, utrace_set_events } from "../../model/utrace/control.ts";
+import { utrace_barrier, utrace_control } from "../../model/utrace/control.ts";
 import { placeOps, type utrace_engine_ops } from "../../model/utrace/engine.ts";
 import { UTRACE_DETACH, UTRACE_EVENT_SYSCALL, UTRACE_RESUME, UTRACE_SYSCALL_RUN } from "../../model/utrace/events.ts";
 import { ENGINE } from "../../model/utrace/structs.ts";
 import { add, current, kernel, load, type Ptr } from "../../sim/index.ts";
 import { struct, u32 } from "../../sim/struct.ts";
 import { claim } from "../programs/claims.ts";
-import { example, tool, type Work } from "./example.ts";
+import { example, setEvents, tool, type Work } from "./example.ts";
 
 const counts = struct("syscall_counts", { entries: u32, exits: u32 });
 const COUNTS = counts.fields;
@@ -39,7 +39,7 @@ export const counter_ops: utrace_engine_ops = {
 
 /** Counts for a while, and reads the numbers when they can no longer change. */
 const count: Work = function* (target, engine, data) {
-  if ((yield* utrace_set_events(target, engine, UTRACE_EVENT_SYSCALL)) !== 0) return;
+  if (!(yield* setEvents(target, engine, UTRACE_EVENT_SYSCALL))) return;
   for (let i = 0; i < 3; i++) yield* schedule_timeout_interruptible(1);
   if ((yield* utrace_control(target, engine, UTRACE_DETACH)) === -EINPROGRESS) yield* utrace_barrier(target, engine);
   const entries = yield* load(data, COUNTS.entries);

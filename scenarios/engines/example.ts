@@ -1,10 +1,11 @@
 /** What the example engines share: a tool that attaches one to a running program, and a scenario around the two. */
 import type { BootedKernel } from "../../model/boot.ts";
 import { syscall, user_mode } from "../../model/linux/entry.ts";
-import { IS_ERR } from "../../model/linux/errno.ts";
+import { EINPROGRESS, IS_ERR } from "../../model/linux/errno.ts";
 import { get_pid_task, put_pid } from "../../model/linux/pid.ts";
 import { put_task_struct, schedule_timeout_interruptible } from "../../model/linux/sched.ts";
 import { utrace_attach_task } from "../../model/utrace/attach.ts";
+import { utrace_set_events } from "../../model/utrace/control.ts";
 import { utrace_engine_put } from "../../model/utrace/engine.ts";
 import { UTRACE_ATTACH_CREATE } from "../../model/utrace/events.ts";
 import { type Field, type FindingKind, kernel, load, type Ptr } from "../../sim/index.ts";
@@ -26,6 +27,15 @@ const attachAndWork = kernel(function* tool_work(pid: Ptr, ops: Ptr, data: Ptr, 
   }
   yield* put_task_struct(target);
 });
+
+/**
+ * `utrace_set_events`: whether the events are set. With -EINPROGRESS they are, and a callback may be running with the
+ * old ones still: a task that reports right after the attach may be at this engine.
+ */
+export function* setEvents(target: Ptr, engine: Ptr, events: number) {
+  const result = yield* utrace_set_events(target, engine, events);
+  return result === 0 || result === -EINPROGRESS;
+}
 
 /** A program sleeps, eight ticks at most, until its tool has set this. */
 export function* waitFor(pointer: Ptr, flag: Field) {

@@ -19,7 +19,7 @@ import { ENGINE } from "../../model/utrace/structs.ts";
 import { add, current, kernel, load, type Ptr, store } from "../../sim/index.ts";
 import { ptr, struct, u32 } from "../../sim/struct.ts";
 import { claim } from "../programs/claims.ts";
-import { example, tool, type Work } from "./example.ts";
+import { example, setEvents, tool, type Work } from "./example.ts";
 
 const family = struct("family", { ops: ptr, following: u32, born: u32, dead: u32 });
 const FAMILY = family.fields;
@@ -56,7 +56,7 @@ export const follow_ops: utrace_engine_ops = { report_clone: follow_report_clone
 
 /** Wants to know of all that the task starts. The engines stay until their tasks are gone. */
 const follow: Work = function* (target, engine, data) {
-  if ((yield* utrace_set_events(target, engine, FOLLOWED)) === 0) yield* store(data, FAMILY.following, 1);
+  if (yield* setEvents(target, engine, FOLLOWED)) yield* store(data, FAMILY.following, 1);
 };
 
 /** A thread that looks whether it is traced before it does anything else. */

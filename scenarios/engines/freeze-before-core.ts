@@ -11,7 +11,7 @@ import { EAGAIN, EINPROGRESS, EINVAL } from "../../model/linux/errno.ts";
 import { PF_SIGNALED, schedule_timeout_interruptible } from "../../model/linux/sched.ts";
 import { force_sig_info, SIGSEGV, type siginfo_t } from "../../model/linux/signal.ts";
 import { TASK } from "../../model/linux/structs.ts";
-import { utrace_barrier, utrace_control, utrace_set_events } from "../../model/utrace/control.ts";
+import { utrace_barrier, utrace_control } from "../../model/utrace/control.ts";
 import { placeOps, type utrace_engine_ops } from "../../model/utrace/engine.ts";
 import {
   UTRACE_DETACH,
@@ -28,7 +28,7 @@ import { ENGINE } from "../../model/utrace/structs.ts";
 import { current, kernel, load, type Ptr, store } from "../../sim/index.ts";
 import { struct, u32 } from "../../sim/struct.ts";
 import { claim } from "../programs/claims.ts";
-import { example, tool, type Work, waitFor } from "./example.ts";
+import { example, setEvents, tool, type Work, waitFor } from "./example.ts";
 
 const freezer = struct("freezer", { ready: u32, frozen: u32, thawed: u32 });
 const FREEZER = freezer.fields;
@@ -50,7 +50,7 @@ export const freezer_ops: utrace_engine_ops = { report_signal: freezer_report_si
 
 /** Looks at the frozen task, and thaws it. */
 const examine: Work = function* (target, engine, data) {
-  if ((yield* utrace_set_events(target, engine, UTRACE_EVENT.SIGNAL_CORE)) !== 0) return;
+  if (!(yield* setEvents(target, engine, UTRACE_EVENT.SIGNAL_CORE))) return;
   yield* store(data, FREEZER.ready, 1);
   for (let i = 0; i < 8 && (yield* load(data, FREEZER.frozen)) === 0; i++) yield* schedule_timeout_interruptible(1);
   const exam = { state: 0, ncsw: 0 };

@@ -8,7 +8,7 @@
  */
 import { EINPROGRESS } from "../../model/linux/errno.ts";
 import { schedule_timeout_interruptible } from "../../model/linux/sched.ts";
-import { utrace_barrier, utrace_control, utrace_set_events } from "../../model/utrace/control.ts";
+import { utrace_barrier, utrace_control } from "../../model/utrace/control.ts";
 import { placeOps, type utrace_engine_ops } from "../../model/utrace/engine.ts";
 import {
   UTRACE_DETACH,
@@ -23,7 +23,7 @@ import { kernel, load, type Ptr, store } from "../../sim/index.ts";
 import { struct, u32 } from "../../sim/struct.ts";
 import { claim } from "../programs/claims.ts";
 import { execLoop } from "../programs/target.ts";
-import { example, tool, type Work } from "./example.ts";
+import { example, setEvents, tool, type Work } from "./example.ts";
 
 const debuggerData = struct("debugger", { asked: u32, stopped: u32 });
 const DEBUGGER = debuggerData.fields;
@@ -45,7 +45,7 @@ export const debugger_ops: utrace_engine_ops = { report_quiesce: debugger_report
 
 /** Stops the task, looks at it, and lets it run. */
 const lookOnce: Work = function* (target, engine, data) {
-  if ((yield* utrace_set_events(target, engine, UTRACE_EVENT.QUIESCE)) !== 0) return;
+  if (!(yield* setEvents(target, engine, UTRACE_EVENT.QUIESCE))) return;
   yield* store(data, DEBUGGER.asked, 1);
   yield* utrace_control(target, engine, UTRACE_INTERRUPT);
   for (let i = 0; i < 3 && (yield* load(data, DEBUGGER.stopped)) === 0; i++) yield* schedule_timeout_interruptible(1);
