@@ -274,7 +274,7 @@ export class Machine implements SlabHost {
   /** Lock debugging still on: it goes off with its first complaint, and with an oops. */
   debugLocks = true;
   /** An object with two owners has been reported. */
-  private twoOwnersSeen = false;
+  protected twoOwnersSeen = false;
   /** The first memory error has been reported; later ones are its consequences. */
   memoryErrorSeen = false;
 

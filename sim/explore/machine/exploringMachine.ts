@@ -67,6 +67,7 @@ export interface Saved {
   readonly stopped: boolean;
   readonly debugLocks: boolean;
   readonly memoryErrorSeen: boolean;
+  readonly twoOwnersSeen: boolean;
   readonly rcuSequence: number;
   readonly rcuPending: number;
   readonly timersArmed: number;
@@ -191,6 +192,7 @@ export class ExploringMachine extends Machine {
       stopped: this.stopped,
       debugLocks: this.debugLocks,
       memoryErrorSeen: this.memoryErrorSeen,
+      twoOwnersSeen: this.twoOwnersSeen,
       rcuSequence: this.rcuSequence,
       rcuPending: this.rcuPending,
       timersArmed: this.timersArmed,
@@ -211,6 +213,7 @@ export class ExploringMachine extends Machine {
     this.stopped = saved.stopped;
     this.debugLocks = saved.debugLocks;
     this.memoryErrorSeen = saved.memoryErrorSeen;
+    this.twoOwnersSeen = saved.twoOwnersSeen;
     this.rcuSequence = saved.rcuSequence;
     this.rcuPending = saved.rcuPending;
     this.timersArmed = saved.timersArmed;
@@ -257,7 +260,7 @@ export class ExploringMachine extends Machine {
       for (let j = 0; j < 32; j++) bits |= (mapped[i + j] as number) << j;
       hash.word(bits);
     }
-    hash.word((this.debugLocks ? 2 : 0) | (this.memoryErrorSeen ? 1 : 0));
+    hash.word((this.twoOwnersSeen ? 4 : 0) | (this.debugLocks ? 2 : 0) | (this.memoryErrorSeen ? 1 : 0));
     this.gatherSequences();
     for (const context of this.contexts) {
       if (context.finished) hash.word(0x77);
