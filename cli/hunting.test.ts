@@ -79,6 +79,8 @@ describe.skipIf(!existsSync(MAIN))(
       expect(stdout).toContain("utrace_stop+0x9b/0x120");
       expect(stdout).toContain("kernel BUG at kernel/utrace.c:2275!");
       expect(stdout).toContain("BUG utrace: Poison overwritten");
+      expect(stdout.match(/^minimal {3}\d+ preemptions?, proved minimal: /gm)).toHaveLength(3);
+      expect(stdout.match(/^and the nearest run that passes/gm)).toHaveLength(3);
       const files = [...stdout.matchAll(/npx utrace-sim replay (\S+)/g)].map((match) => match[1] as string);
       expect(files).toHaveLength(3);
       for (const file of files) expect((await built("replay", file, "--json")).code).toBe(1);

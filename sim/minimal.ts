@@ -6,6 +6,7 @@
  * through, which either gives a witness or proves that there is none.
  */
 import { type Cost, simpler } from "./cost.ts";
+import { eventArgument, eventType, SWITCH } from "./event.ts";
 import { explorable, exploreMachine, type MachineExploration } from "./explore/machine/explore.ts";
 import { CannotExplore } from "./explore/machine/exploringMachine.ts";
 import { type Finding, findingKey } from "./finding.ts";
@@ -45,6 +46,8 @@ export interface MinimalOptions extends ShrinkOptions {
 const NOT_SEARCHED: readonly string[] = ["spec-divergence", "property", "data-race"];
 /** Random runs with 0, 1 and 2 preemptions; more are not tried at random. */
 const RANDOM_RUNS: readonly number[] = [1000, 300, 300];
+/** Random runs in which one task gets no CPU. */
+const RUNS_WITHOUT = 200;
 const EXECUTIONS_MAX = 100_000;
 
 /**
@@ -59,6 +62,18 @@ export function minimal(
   options: MinimalOptions = {},
 ): Minimal {
   return new Minimiser(program, finding, options).minimise(schedule);
+}
+
+interface Witness {
+  readonly schedule: Int32Array;
+  readonly cost: Cost;
+}
+
+/** The tasks that a schedule gives a CPU. */
+function tasksOf(schedule: Int32Array): number[] {
+  const tasks = new Set<number>();
+  for (const event of schedule) if (eventType(event) === SWITCH) tasks.add(eventArgument(event));
+  return [...tasks];
 }
 
 class Minimiser {
@@ -89,15 +104,37 @@ class Minimiser {
   minimise(schedule: Int32Array): Minimal {
     let best = this.shrunk(schedule);
     for (let preemptions = 0; preemptions < best.cost.preemptions && this.goesOn(); preemptions++) {
-      const other = this.randomWitness(preemptions, best.cost.steps) ?? this.exhaustiveWitness(preemptions);
+      const runs = this.randomRuns[preemptions] ?? 0;
+      const other = this.randomWitness(preemptions, best.cost.steps, runs, null) ?? this.exhaustiveWitness(preemptions);
       if (other === null) continue;
       const made = this.shrunk(other);
       if (simpler(made.cost, best.cost)) best = made;
     }
+    best = this.withFewerTasks(best);
     return { ...best, tried: this.tried, proof: this.proof(best.cost) };
   }
 
-  private shrunk(schedule: Int32Array): { schedule: Int32Array; cost: Cost } {
+  /** Tries, for each task in turn, to do without it altogether: a witness that does may look quite different. */
+  private withFewerTasks(from: Witness): Witness {
+    let best = from;
+    for (let improved = true; improved; ) {
+      improved = false;
+      const tasks = tasksOf(best.schedule);
+      for (const task of tasks) {
+        const others = new Set(tasks.filter((other) => other !== task));
+        const schedule = this.randomWitness(best.cost.preemptions, best.cost.steps, RUNS_WITHOUT, others);
+        if (schedule === null) continue;
+        const made = this.shrunk(schedule);
+        if (!simpler(made.cost, best.cost)) continue;
+        best = made;
+        improved = true;
+        break;
+      }
+    }
+    return best;
+  }
+
+  private shrunk(schedule: Int32Array): Witness {
     const made = shrink(this.program, schedule, this.finding, this.options);
     this.tried += made.tried;
     return { schedule: made.schedule, cost: made.cost };
@@ -109,11 +146,16 @@ class Minimiser {
     return { kind: covered >= preemptions - 1 ? "proved" : "not-proved", covered, executions, states };
   }
 
-  private randomWitness(preemptions: number, steps: number): Int32Array | null {
+  private randomWitness(
+    preemptions: number,
+    steps: number,
+    runs: number,
+    only: ReadonlySet<number> | null,
+  ): Int32Array | null {
     const shows = (findings: readonly Finding[]): boolean => findings.some((one) => findingKey(one) === this.key);
-    for (let run = 0; run < (this.randomRuns[preemptions] ?? 0) && this.goesOn(); run++) {
+    for (let run = 0; run < runs && this.goesOn(); run++) {
       this.tried++;
-      const strategy = new FewPreemptionsStrategy(`${preemptions}/${run}`, preemptions, steps);
+      const strategy = new FewPreemptionsStrategy(`${preemptions}/${run}`, preemptions, steps, only);
       const result = execute(this.program, strategy, { until: shows, scheduleOnlyOnFinding: true });
       if (shows(result.findings)) return result.schedule;
     }

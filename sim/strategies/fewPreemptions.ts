@@ -4,6 +4,7 @@
  * At moments drawn beforehand something other than the running task's next step happens; everywhere else it goes on
  * while it can, and chance says what happens where it cannot.
  */
+import { eventArgument, eventType, SWITCH } from "../event.ts";
 import type { Machine } from "../machine.ts";
 import { Preemptions } from "../preemptions.ts";
 import { makeRng, type Rng } from "../rng.ts";
@@ -19,8 +20,14 @@ export class FewPreemptionsStrategy implements Strategy {
   /**
    * @param preemptions - Most of them.
    * @param steps - Steps among which their moments are drawn.
+   * @param only - Contexts that get a CPU, as long as something else is possible; all if absent.
    */
-  constructor(seed: string, preemptions: number, steps: number) {
+  constructor(
+    seed: string,
+    preemptions: number,
+    steps: number,
+    private readonly only: ReadonlySet<number> | null = null,
+  ) {
     this.rng = makeRng(seed);
     this.moments = new Set(Array.from({ length: preemptions }, () => this.rng.below(steps)));
   }
@@ -31,10 +38,11 @@ export class FewPreemptionsStrategy implements Strategy {
     const costly: number[] = [];
     for (let i = 0; i < machine.eventCount; i++) {
       const event = machine.events[i] as number;
+      if (this.only !== null && eventType(event) === SWITCH && !this.only.has(eventArgument(event))) continue;
       (this.rule.isOne(machine, event) ? costly : free).push(event);
     }
     const list = free.length === 0 || (wanted && costly.length > 0) ? costly : free;
-    const event = list[this.rng.below(list.length)] as number;
+    const event = (list.length === 0 ? machine.events[0] : list[this.rng.below(list.length)]) as number;
     this.rule.follow(machine, event);
     return event;
   }
