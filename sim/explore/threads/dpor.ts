@@ -120,10 +120,6 @@ export class Dpor {
     private readonly reductions: Reductions,
     private readonly stepsMax: number,
     private readonly visit: Visitor,
-    /** Steps that every execution begins with, and what is asleep after them. */
-    private readonly prefix: { readonly depth: number; readonly sleep: number } = { depth: 0, sleep: 0 },
-    /** Takes the reversal of a race whose first step lies in the prefix. */
-    private readonly above: ((depth: number, sequence: readonly Branch[]) => void) | null = null,
   ) {
     this.width = execution.tso ? 2 * BUFFER : execution.width;
     this.clocks = new Int32Array(this.rows * this.width);
@@ -131,14 +127,13 @@ export class Dpor {
     this.first = new Int32Array(this.width);
   }
 
-  /** Explores everything below the prefix, in which the execution stands. @returns false if the visitor ended it. */
-  run(planted: Branch | null = null): boolean {
+  /** Explores everything. @returns false if the visitor ended it. */
+  run(): boolean {
     const { execution } = this;
-    const bottom = this.prefix.depth;
-    this.sleep[bottom] = this.prefix.sleep;
-    this.done[bottom] = 0;
-    this.branches[bottom] = planted;
-    this.openNode(bottom);
+    this.sleep[0] = 0;
+    this.done[0] = 0;
+    this.branches[0] = null;
+    this.openNode(0);
     for (;;) {
       let d = execution.depth;
       for (;;) {
@@ -150,14 +145,8 @@ export class Dpor {
       }
       if (!this.ended(d)) return false;
       this.turnRacesRound();
-      if (!this.backtrack(bottom)) return true;
+      if (!this.backtrack()) return true;
     }
-  }
-
-  /** Enters the steps of the prefix into the tables: for an execution that was brought there by other means. */
-  enterPrefix(): void {
-    for (let d = 0; d < this.prefix.depth; d++) this.enter(d);
-    this.racesDone = this.races;
   }
 
   private openNode(d: number): void {
@@ -191,7 +180,7 @@ export class Dpor {
     const { execution } = this;
     branch.busy = true;
     this.chosen[d] = branch;
-    this.sleep[d + 1] = this.reductions.sleepSets ? this.stillAsleep(d, branch) : 0;
+    this.sleep[d + 1] = this.reductions.sleepSets ? this.sleepAfter(this.sleep[d] as number, branch.actor) : 0;
     execution.step(branch.actor, branch.choice);
     this.counts.steps++;
     this.enter(d);
@@ -200,14 +189,15 @@ export class Dpor {
     branch.child = null;
   }
 
-  /** Who of the sleepers does not notice the step of `branch`. */
-  private stillAsleep(d: number, branch: Branch): number {
-    let asleep = 0;
-    for (let left = this.sleep[d] as number; left !== 0; left &= left - 1) {
-      const actor = 31 - Math.clz32(left & -left);
-      if (!this.dependent(branch.actor, branch.state, actor, this.execution.pending(actor))) asleep |= bit(actor);
+  /** Who of `asleep` does not notice the next step of `actor`. */
+  private sleepAfter(asleep: number, actor: number): number {
+    const state = this.execution.pending(actor);
+    let left = 0;
+    for (let rest = asleep; rest !== 0; rest &= rest - 1) {
+      const sleeper = 31 - Math.clz32(rest & -rest);
+      if (!this.dependent(actor, state, sleeper, this.execution.pending(sleeper))) left |= bit(sleeper);
     }
-    return asleep;
+    return left;
   }
 
   /** The execution can go no further. @returns false to end the search. */
@@ -222,9 +212,9 @@ export class Dpor {
   }
 
   /** Goes back to the last step that has an alternative. @returns false if there is none. */
-  private backtrack(bottom: number): boolean {
+  private backtrack(): boolean {
     const { execution } = this;
-    while (execution.depth > bottom) {
+    while (execution.depth > 0) {
       const d = execution.depth - 1;
       this.leave(d);
       execution.undo();
@@ -517,28 +507,21 @@ export class Dpor {
 
   /** Plants the order in which step `i` comes before step `e`, where that is not covered yet. */
   private turnRound(e: number, i: number): void {
-    const { sequence } = this;
     const actors = this.collect(e, i);
-    const { wakeupTrees } = this.reductions;
     // A source set alone has to hold one of the steps that could come first; a wakeup tree may rely on sleepers too.
-    const asleep = wakeupTrees ? (this.sleep[e] as number) | (this.done[e] as number) : (this.done[e] as number);
-    if (e >= this.prefix.depth) {
-      for (let left = asleep; left !== 0; left &= left - 1) {
-        const actor = 31 - Math.clz32(left & -left);
-        if ((actors & bit(actor)) !== 0) {
-          if (this.isInitial(this.first[actor] as number, i, actors)) return;
-        } else if (wakeupTrees && this.independentOfAll(actor, this.nextOf(actor, e))) return;
-      }
+    const asleep = (this.done[e] as number) | (this.reductions.wakeupTrees ? (this.sleep[e] as number) : 0);
+    if (!this.coveredBy(asleep, e, i, actors) && this.plant(e, i, actors)) this.counts.races++;
+  }
+
+  /** Whether a sleeper at the node before step `e` could take its step first in the sequence, or goes along with it. */
+  private coveredBy(asleep: number, e: number, i: number, actors: number): boolean {
+    for (let left = asleep; left !== 0; left &= left - 1) {
+      const actor = 31 - Math.clz32(left & -left);
+      if ((actors & bit(actor)) !== 0) {
+        if (this.isInitial(this.first[actor] as number, i, actors)) return true;
+      } else if (this.reductions.wakeupTrees && this.independentOfAll(actor, this.nextOf(actor, e))) return true;
     }
-    this.counts.races++;
-    if (e < this.prefix.depth) {
-      this.above?.(
-        e,
-        sequence.map((k) => this.branchOf(k)),
-      );
-      return;
-    }
-    this.plant(e, i, actors);
+    return false;
   }
 
   private branchOf(k: number): Branch {
@@ -550,28 +533,20 @@ export class Dpor {
 
   /** The steps after `e` that do not happen after it, then `i`. @returns their actors as bits. */
   private collect(e: number, i: number): number {
-    const { execution, sequence, first } = this;
-    sequence.length = 0;
+    this.sequence.length = 0;
     this.gone.length = 0;
     let actors = 0;
     // Where only the first step is planted, what comes after the race is of no use.
-    const end = this.reductions.wakeupTrees ? execution.depth : i;
-    for (let k = e + 1; k < end; k++) {
-      if (k === i || this.before(e, k)) continue;
-      const actor = execution.actorOf[k] as number;
-      if ((actors & bit(actor)) === 0) {
-        actors |= bit(actor);
-        first[actor] = sequence.length;
-      }
-      sequence.push(k);
-    }
-    const actor = execution.actorOf[i] as number;
-    if ((actors & bit(actor)) === 0) {
-      actors |= bit(actor);
-      first[actor] = sequence.length;
-    }
-    sequence.push(i);
-    return actors;
+    const end = this.reductions.wakeupTrees ? this.execution.depth : i;
+    for (let k = e + 1; k < end; k++) if (k !== i && !this.before(e, k)) actors = this.append(k, actors);
+    return this.append(i, actors);
+  }
+
+  private append(k: number, actors: number): number {
+    const actor = this.execution.actorOf[k] as number;
+    if ((actors & bit(actor)) === 0) this.first[actor] = this.sequence.length;
+    this.sequence.push(k);
+    return actors | bit(actor);
   }
 
   /** Whether the step at `index` of the sequence could come first in it. `actors` are those with steps left. */
@@ -624,8 +599,12 @@ export class Dpor {
     return true;
   }
 
-  /** Plants what is left of the sequence below the branch of node `e` that it goes along with furthest. */
-  private plant(e: number, i: number, actorsAtFirst: number): void {
+  /**
+   * Plants what is left of the sequence below the branch of node `e` that it goes along with furthest.
+   *
+   * @returns false if all of it was planted already.
+   */
+  private plant(e: number, i: number, actorsAtFirst: number): boolean {
     const { sequence, gone, first } = this;
     let actors = actorsAtFirst;
     let left = sequence.length;
@@ -643,7 +622,7 @@ export class Dpor {
         left--;
         actors = this.advance(actor, index, actors);
       }
-      if (left === 0 || (branch.child === null && !branch.beside)) return;
+      if (left === 0 || (branch.child === null && !branch.beside)) return false;
       branch.beside = false;
       parent = branch;
       branch = branch.child;
@@ -653,9 +632,10 @@ export class Dpor {
       const planted = this.branchOf(sequence[j] as number);
       if (parent === null) this.addBranch(e, planted);
       else addChild(parent, planted);
-      if (!this.reductions.wakeupTrees) return;
+      if (!this.reductions.wakeupTrees) break;
       parent = planted;
     }
+    return true;
   }
 
   /** Whether the step of a branch could come first in what is left of the sequence. */
