@@ -53,7 +53,6 @@ import {
   CALL,
   CALL_RCU,
   CHOOSE,
-  CLEAR_BITS,
   COMPARE_EXCHANGE,
   COND_RESCHED,
   END,
@@ -80,7 +79,6 @@ import {
   request,
   running,
   SCHEDULE,
-  SET_BITS,
   SET_TIMER,
   SPAWN,
   SPIN_LOCK,
@@ -98,6 +96,7 @@ import {
   YIELD,
 } from "./op.ts";
 import type { Assertion, SpawnOptions, SpawnPayload } from "./primitives.ts";
+import { updated } from "./readModifyWrite.ts";
 import { bytesAt, endRecord, recordEvent } from "./recording.ts";
 import { type Cache, type CacheOptions, Slab, type SlabHost } from "./slab.ts";
 import {
@@ -109,16 +108,7 @@ import {
   readThrough,
   StoreBuffer,
 } from "./storeBuffer.ts";
-import {
-  type AnyStruct,
-  type Config,
-  type Field,
-  fieldLabel,
-  type Layout,
-  layoutFor,
-  POINTER,
-  SIGNED,
-} from "./struct.ts";
+import { type AnyStruct, type Config, type Field, fieldLabel, type Layout, layoutFor, POINTER } from "./struct.ts";
 import { type KnownSymbols, Symbols, siteOf } from "./symbols.ts";
 
 /** Everything a run depends on besides its schedule and its program. */
@@ -1060,34 +1050,10 @@ export class Machine implements SlabHost {
 
   /** What memory holds of a field after a change: for a bit-field, all of its byte; else wrapped as its type wraps. */
   private updated(old: number, field: number, mode: number, value: number): number {
-    const mask = this.mask[field] as number;
     const size = this.size[field] as number;
     const code = this.code[field] as number;
-    if (mask !== 0) {
-      const shift = this.shift[field] as number;
-      const made = this.combined((old >> shift) & mask, mode, value);
-      return (old & ~(mask << shift)) | ((made & mask) << shift);
-    }
-    if (size === 8 && (mode === SET_BITS || mode === CLEAR_BITS)) {
-      return this.memory.withBits(old, code, value, mode === SET_BITS);
-    }
-    const made = this.combined(old, mode, value);
-    if (size === 8) return made;
-    if (size === 4) return code === SIGNED ? made | 0 : made >>> 0;
-    return made & (size === 1 ? 0xff : 0xffff);
-  }
-
-  private combined(old: number, mode: number, value: number): number {
-    switch (mode) {
-      case SET_BITS:
-        return old | value;
-      case CLEAR_BITS:
-        return old & ~value;
-      case ADD:
-        return old + value;
-      default:
-        return value;
-    }
+    const shift = this.shift[field] as number;
+    return updated(this.memory, old, size, code, shift, this.mask[field] as number, mode, value);
   }
 
   /** The field in what memory holds of it. */
