@@ -165,7 +165,8 @@ function addExplore(program: Command, io: Io, done: (code: number) => void): voi
     .option("--resume <FILE>", "go on with an exploration that was put aside")
     .option("--out <DIR>", "folder for repro files", "repros")
     .option("--no-reduce", "a choice before every step, even where nobody else can notice it")
-    .option("--no-cache", "do not pass by states that were visited before");
+    .option("--no-cache", "do not pass by states that were visited before")
+    .option("--jobs <N>", "taken as elsewhere, but the table of states is one: one thread", wholeNumber(1), 1);
   addJsonOption(addParameterOptions(command)).action(async (name, options) => {
     done(await exploreCommand(io, name, options));
   });
