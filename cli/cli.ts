@@ -204,10 +204,10 @@ function addCompare(program: Command, io: Io, done: (code: number) => void): voi
       "--runs <N>",
       "runs for each scenario and corpus entry under each lifetime; 0: no search",
       wholeNumber(0, RUNS_MAX),
-      60,
+      20,
     )
     .option("--preemptions <P>", "where nothing is found: all schedules with at most so many", wholeNumber(0, 100), 0)
-    .option("--explore-runs <N>", "runs of that, for each scenario and lifetime; 0: none", wholeNumber(0), 8000)
+    .option("--explore-runs <N>", "runs of that, for each scenario and lifetime; 0: none", wholeNumber(0), 2000)
     .option("--seed <S>", "whole number; decides all schedules", "1")
     .option("--out <DIR>", "folder for repro files", "repros")
     .option("--html <FILE>", "write it as one page with charts, besides");

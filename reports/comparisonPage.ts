@@ -2,8 +2,8 @@
  * A comparison as one HTML page: everything in the file, nothing fetched, no script, so that it opens from a disk or a
  * mail. Lifetimes get their colours by their place in the list.
  */
-import { barChart, lineChart } from "./charts.ts";
-import type { Argument, Comparison, Cost, MemoryChart, RaceCell, RaceRow, SizeTable } from "./comparison.ts";
+import { barChart, lineChart, type Mark } from "./charts.ts";
+import type { Argument, BreakEven, Comparison, Cost, MemoryChart, RaceCell, RaceRow, SizeTable } from "./comparison.ts";
 import {
   breakEvenText,
   COST_COLUMNS,
@@ -144,11 +144,24 @@ function sizesTable(lifetimes: readonly string[], { title, config, lifetimes: ro
   return `${htmlTable(`${title} (--config ${config}); bytes`, head, cells)}`;
 }
 
+/** A mark for each number of traced tasks at which something breaks even; those at the same number share one. */
+function marksOf(pairs: readonly BreakEven[]): Mark[] {
+  const at = new Map<number, Map<string, string[]>>();
+  for (const { smaller, larger, first } of pairs) {
+    if (first === null) continue;
+    const here = at.get(first) ?? new Map<string, string[]>();
+    here.set(larger, [...(here.get(larger) ?? []), smaller]);
+    at.set(first, here);
+  }
+  return [...at].map(([x, here]) => ({
+    x,
+    label: [...here].map(([larger, smaller]) => `${smaller.join(", ")} > ${larger}`).join("; "),
+  }));
+}
+
 function memoryHtml(chart: MemoryChart): string {
   const { title, tasks, traced, curves, breakEven } = chart;
-  const marks = breakEven
-    .filter(({ first }) => first !== null)
-    .map(({ smaller, larger, first }) => ({ x: first as number, label: `${smaller} > ${larger}` }));
+  const marks = marksOf(breakEven);
   const svg = lineChart({
     title: `Memory for ${title}`,
     x: { label: `traced tasks of ${tasks}`, values: traced, format: String },

@@ -124,6 +124,10 @@ describe.skipIf(CHROMIUM === undefined)("the page of a comparison in Chromium", 
       for (const chart of await page.locator("svg.lines").all()) {
         expect(await chart.locator("polyline").count()).toBe(lifetimes.length);
         expect(await chart.locator("text.name").allTextContents()).toEqual(lifetimes.map(({ name }) => name));
+        // Labels of marks do not lie on each other.
+        const marks = await chart.locator("text.marked").all();
+        const boxes = await Promise.all(marks.map((mark) => mark.boundingBox()));
+        expect(new Set(boxes.map((box) => Math.round((box?.x ?? 0) + (box?.width ?? 0)))).size).toBe(boxes.length);
       }
       const bars = await page.locator("#cost svg.bars").first().locator("rect").count();
       expect(bars).toBe(comparison.costs.length);
