@@ -40,6 +40,7 @@ import {
 import { placeOps, utrace_detached_ops } from "./utrace/engine.ts";
 import type { Patch } from "./utrace/globals.ts";
 import type { Lifetime } from "./utrace/lifetime.ts";
+import { ptrace_utrace_ops } from "./utrace/ptrace.ts";
 import { utrace, utrace_attached_engine } from "./utrace/structs.ts";
 
 let symbols: Symbols | undefined;
@@ -107,6 +108,7 @@ export class BootedKernel {
         utrace_cachep: m.createCache(utrace),
         utrace_engine_cachep: m.createCache(utrace_attached_engine),
         utrace_detached_ops: placeOps(m, utrace_detached_ops),
+        ptrace_utrace_ops: 0,
         lifetime: options.lifetime,
         patches: new Set(options.patches as Patch[]),
         archHasSingleStep: true,
@@ -122,6 +124,9 @@ export class BootedKernel {
   /** Tasks of this world may ptrace each other: task->ptrace is looked at wherever the kernel does. */
   allowPtrace(): void {
     this.g.ptracers = true;
+    if (this.machine.options.config.UTRACE_PTRACE === true) {
+      this.g.utrace.ptrace_utrace_ops = placeOps(this.machine, ptrace_utrace_ops);
+    }
   }
 
   get globals(): KernelGlobals {

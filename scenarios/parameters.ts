@@ -142,8 +142,5 @@ function resolveConfig(text: string): Config {
     throw new BadParameter("LOCKDEP=y selects DEBUG_SPINLOCK; leave DEBUG_SPINLOCK=n out");
   }
   if (given.DEBUG_SPINLOCK === false) config.LOCKDEP = false;
-  if (config.UTRACE_PTRACE) {
-    throw new BadParameter("UTRACE_PTRACE=y: ptrace over utrace is not modelled yet; leave it out");
-  }
   return config;
 }

@@ -39,6 +39,7 @@ import {
   write_lock_irq,
   write_unlock_irq,
 } from "../../sim/index.ts";
+import { running } from "../../sim/op.ts";
 import { ECHILD, ERESTARTSYS } from "./errno.ts";
 import { mm_release } from "./fork.ts";
 import { globals, tasklist } from "./globals.ts";
@@ -322,11 +323,15 @@ function* give_back(p: Ptr) {
   return kept;
 }
 
+const overUtrace = (): boolean => running.config.UTRACE_PTRACE === true;
+
 /** Tells of a stop, once: exit_code is zeroed. `tasklist_lock` held for reading, dropped if there is one to tell of. */
 const wait_task_stopped = kernel(function* wait_task_stopped(p: Ptr, traced: boolean, status: WaitStatus | null) {
   yield* lock_siglock_irq(p);
   let exitCode = 0;
-  if (yield* task_is_stopped_or_traced(p)) {
+  // CHOSEN: over utrace a tracee is told of when it has announced its stop; it may still be on its way there.
+  const told = traced && overUtrace() && (yield* load(p, TASK.last_siginfo)) !== 0;
+  if (told || (yield* task_is_stopped_or_traced(p))) {
     // Of a group stop the parent hears when it is complete.
     const early = !traced && (yield* load(yield* load(p, TASK.signal), SIGNAL.group_stop_count)) > 0;
     if (!early) exitCode = yield* load(p, TASK.exit_code);
@@ -367,7 +372,7 @@ function* wait_consider_task(p: Ptr, traced: boolean, options: number, status: W
   if (!traced && (yield* ptraceBits(p)) !== 0) return 0;
   if (yield* eligible(p)) return yield* wait_task_zombie(p, status);
   if ((options & (WUNTRACED | WCONTINUED)) === 0 || (yield* load(p, TASK.exit_state)) !== 0) return 0;
-  if (yield* task_is_stopped_or_traced(p)) {
+  if ((traced && overUtrace()) || (yield* task_is_stopped_or_traced(p))) {
     return (options & WUNTRACED) !== 0 ? yield* wait_task_stopped(p, traced, status) : 0;
   }
   return (options & WCONTINUED) !== 0 ? yield* wait_task_continued(p, status) : 0;

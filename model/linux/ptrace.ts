@@ -40,8 +40,15 @@ import {
   write_unlock_irq,
 } from "../../sim/index.ts";
 import { running } from "../../sim/op.ts";
+import {
+  utrace_ptrace_attach,
+  utrace_ptrace_check_attach,
+  utrace_ptrace_detach,
+  utrace_ptrace_resume,
+} from "../utrace/ptrace.ts";
 import { EINVAL, EIO, EPERM, ESRCH } from "./errno.ts";
 import { do_notify_parent, release_task } from "./exit.ts";
+import { CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK } from "./fork.ts";
 import { globals, tasklist } from "./globals.ts";
 import { INIT_LIST_HEAD, list_add, list_del_init, list_empty, list_entry, list_next } from "./list.ts";
 import { get_pid_task } from "./pid.ts";
@@ -73,6 +80,7 @@ import {
   SIGNAL_STOP_STOPPED,
   SIGSTOP,
   SIGTRAP,
+  send_sig_thread,
   send_signal,
   type siginfo_t,
   sigmask,
@@ -178,6 +186,8 @@ export const __ptrace_unlink = kernel(function* __ptrace_unlink(child: Ptr) {
   yield* store(child, TASK.ptrace, 0);
   yield* store(child, TASK.parent, yield* load(child, TASK.real_parent));
   yield* list_del_init(ref(child, TASK.ptrace_entry));
+  // CHOSEN: under CONFIG_UTRACE_PTRACE the stop is the engine's to end.
+  if (running.config.UTRACE_PTRACE === true) return;
   if (((yield* READ_ONCE(child, TASK.state)) & __TASK_TRACED) !== 0) yield* ptrace_untrace(child);
 });
 
@@ -456,21 +466,36 @@ function* ptrace_siginfo(child: Ptr, access: (info: Ptr) => Iterable<unknown>) {
   return error;
 }
 
+/** Which event of ptrace's a clone of `task` is, 0 for none: what tracehook_prepare_clone looks up. */
+export function* cloneEvent(task: Ptr, cloneFlags: number) {
+  if ((cloneFlags & CLONE_UNTRACED) !== 0) return 0;
+  const ptrace = yield* ptraceBits(task);
+  if ((cloneFlags & CLONE_VFORK) !== 0) return (ptrace & PT_TRACE_VFORK) !== 0 ? PTRACE_EVENT_VFORK : 0;
+  // As clone(2) has it: a thread does not signal SIGCHLD when it dies.
+  if ((cloneFlags & CLONE_THREAD) !== 0) return (ptrace & PT_TRACE_CLONE) !== 0 ? PTRACE_EVENT_CLONE : 0;
+  return (ptrace & PT_TRACE_FORK) !== 0 ? PTRACE_EVENT_FORK : 0;
+}
+
 /** What a request reads for its caller: `*data` of GETEVENTMSG, `si_signo` of GETSIGINFO. */
 export interface PtraceResult {
   value: number;
 }
 
 const ptrace_request = kernel(function* ptrace_request(child: Ptr, request: number, data: number, out: PtraceResult) {
+  const overUtrace = running.config.UTRACE_PTRACE === true;
   switch (request) {
     case PTRACE_CONT:
     case PTRACE_SYSCALL:
     case PTRACE_SINGLESTEP:
+      if (overUtrace) return yield* utrace_ptrace_resume(child, request, data);
       return yield* ptrace_resume(child, request, data);
     case PTRACE_KILL:
       if ((yield* load(child, TASK.exit_state)) !== 0) return 0;
+      // CHOSEN: over utrace a SIGKILL is sent, whatever the tracee does.
+      if (overUtrace) return yield* send_sig_thread(SIGKILL, child);
       return yield* ptrace_resume(child, request, SIGKILL);
     case PTRACE_DETACH:
+      if (overUtrace) return yield* utrace_ptrace_detach(child, data);
       return yield* ptrace_detach(child, data);
     case PTRACE_SETOPTIONS:
       return yield* ptrace_setoptions(child, data);
@@ -478,10 +503,12 @@ const ptrace_request = kernel(function* ptrace_request(child: Ptr, request: numb
       out.value = yield* load(child, TASK.ptrace_message);
       return 0;
     case PTRACE_GETSIGINFO:
+      if (overUtrace) return -EIO;
       return yield* ptrace_siginfo(child, function* (info) {
         out.value = yield* load(info, SIGINFO.si_signo);
       });
     case PTRACE_SETSIGINFO:
+      if (overUtrace) return -EIO;
       return yield* ptrace_siginfo(child, function* (info) {
         yield* store(info, SIGINFO.si_signo, data);
         yield* store(info, SIGINFO.si_code, SI_USER);
@@ -506,13 +533,19 @@ export const sys_ptrace = kernel(function* sys_ptrace(
   data: number = 0,
   out: PtraceResult = { value: 0 },
 ) {
-  if (request === PTRACE_TRACEME) return yield* ptrace_traceme();
+  if (request === PTRACE_TRACEME) {
+    if (running.config.UTRACE_PTRACE !== true) return yield* ptrace_traceme();
+    return yield* utrace_ptrace_attach(current(), ptrace_traceme);
+  }
   const child = yield* get_pid_task(pid);
   if (child === 0) return -ESRCH;
   let ret: number;
-  if (request === PTRACE_ATTACH) ret = yield* ptrace_attach(child);
-  else {
-    ret = yield* ptrace_check_attach(child, request === PTRACE_KILL);
+  const overUtrace = running.config.UTRACE_PTRACE === true;
+  if (request === PTRACE_ATTACH) {
+    ret = overUtrace ? yield* utrace_ptrace_attach(child, ptrace_attach) : yield* ptrace_attach(child);
+  } else {
+    const check = overUtrace ? utrace_ptrace_check_attach : ptrace_check_attach;
+    ret = yield* check(child, request === PTRACE_KILL);
     if (ret === 0) ret = yield* ptrace_request(child, request, data, out);
   }
   yield* put_task_struct(child);

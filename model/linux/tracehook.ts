@@ -7,9 +7,11 @@
  * @see include/linux/tracehook.h with the posted patch applied
  */
 import { data_race, load, type Ptr, rcu_dereference, set_bits, smp_mb } from "../../sim/index.ts";
+import { running } from "../../sim/op.ts";
 import { current } from "../../sim/primitives.ts";
 import { utrace_release_task } from "../utrace/death.ts";
 import { UTRACE_EVENT, UTRACE_EVENT_DEATH_EVENTS } from "../utrace/events.ts";
+import { ptrace_utrace_exit } from "../utrace/ptrace.ts";
 import {
   utrace_report_clone,
   utrace_report_death,
@@ -22,22 +24,17 @@ import {
 } from "../utrace/report.ts";
 import { utrace_get_signal, utrace_interrupt_pending, utrace_signal_handler } from "../utrace/signal.ts";
 import { utrace_tracer_task, utrace_unsafe_exec } from "../utrace/tracerTask.ts";
-import { CLONE_PTRACE, CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK } from "./fork.ts";
+import { CLONE_PTRACE } from "./fork.ts";
 import { globals } from "./globals.ts";
 import {
+  cloneEvent,
   PT_PTRACE_CAP,
   PT_PTRACED,
-  PT_TRACE_CLONE,
   PT_TRACE_EXEC,
   PT_TRACE_EXIT,
-  PT_TRACE_FORK,
-  PT_TRACE_VFORK,
   PT_TRACE_VFORK_DONE,
-  PTRACE_EVENT_CLONE,
   PTRACE_EVENT_EXEC,
   PTRACE_EVENT_EXIT,
-  PTRACE_EVENT_FORK,
-  PTRACE_EVENT_VFORK,
   PTRACE_EVENT_VFORK_DONE,
   ptrace_event,
   ptrace_init_task,
@@ -117,6 +114,8 @@ export function* tracehook_report_exec() {
 
 /** First thing in `do_exit`; gives the exit code, which engines may change. */
 export function* tracehook_report_exit(exitCode: number) {
+  // CHOSEN: the caller of ptrace_utrace_exit is not in what is known of the patch.
+  if (running.config.UTRACE_PTRACE === true) yield* ptrace_utrace_exit(current());
   let code = exitCode;
   if (yield* flagged(current(), UTRACE_EVENT.EXIT)) code = yield* utrace_report_exit(exitCode);
   yield* ptrace_event(PT_TRACE_EXIT, PTRACE_EVENT_EXIT, code);
@@ -125,12 +124,7 @@ export function* tracehook_report_exit(exitCode: number) {
 
 /** First thing in `do_fork`: which event of ptrace's this will be, 0 for none. */
 export function* tracehook_prepare_clone(cloneFlags: number) {
-  if ((cloneFlags & CLONE_UNTRACED) !== 0) return 0;
-  const ptrace = yield* ptraceBits(current());
-  if ((cloneFlags & CLONE_VFORK) !== 0) return (ptrace & PT_TRACE_VFORK) !== 0 ? PTRACE_EVENT_VFORK : 0;
-  // As clone(2) has it: a thread does not signal SIGCHLD when it dies.
-  if ((cloneFlags & CLONE_THREAD) !== 0) return (ptrace & PT_TRACE_CLONE) !== 0 ? PTRACE_EVENT_CLONE : 0;
-  return (ptrace & PT_TRACE_FORK) !== 0 ? PTRACE_EVENT_FORK : 0;
+  return yield* cloneEvent(current(), cloneFlags);
 }
 
 /**
@@ -175,7 +169,7 @@ export function* tracehook_finish_release_task(task: Ptr) {
 export function* tracehook_signal_handler(stepping: boolean) {
   if ((yield* data_race(load(current(), TASK.utrace_flags))) !== 0) yield* utrace_signal_handler(current(), stepping);
   // BUG(kernel): whether anybody ptraces it is looked at only when it counts as stopped already.
-  if (stepping) yield* ptrace_notify(SIGTRAP);
+  if (stepping && running.config.UTRACE_PTRACE !== true) yield* ptrace_notify(SIGTRAP);
 }
 
 /** Under the target's siglock. */

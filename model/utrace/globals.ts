@@ -22,6 +22,8 @@ export interface UtraceGlobals {
   readonly utrace_engine_cachep: Cache;
   /** Address of the ops of an engine that is marked detached but still on a list. */
   readonly utrace_detached_ops: Ptr;
+  /** Address of the ops of ptrace's engine; 0 unless CONFIG_UTRACE_PTRACE and somebody may be ptraced. */
+  ptrace_utrace_ops: Ptr;
   readonly lifetime: Lifetime;
   readonly patches: ReadonlySet<Patch | Experiment>;
   /** `arch_has_single_step()` and `arch_has_block_step()`. */
