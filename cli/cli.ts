@@ -1,11 +1,12 @@
 /** The command line: from words to a command, from what it did to an exit code. */
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { BadParameter } from "../scenarios/parameters.ts";
 import { FINDING_KINDS } from "../sim/finding.ts";
 import { claimsCommand } from "./commands/claims.ts";
 import { compareCommand } from "./commands/compare.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { exploreCommand } from "./commands/explore.ts";
+import { fuzzCommand, fuzzReplayCommand } from "./commands/fuzz.ts";
 import { huntCommand } from "./commands/hunt.ts";
 import { listCommand } from "./commands/list.ts";
 import { replayCommand } from "./commands/replay.ts";
@@ -18,7 +19,7 @@ import { didYouMean } from "./suggest.ts";
 import { TOOL } from "./tool.ts";
 import { addStrategyOptions, HUNT_STRATEGY } from "./tuning.ts";
 
-const COMMANDS: readonly string[] = ["list", "run", "hunt", "explore", "replay", "compare", "claims", "demo"];
+const COMMANDS: readonly string[] = ["list", "run", "hunt", "explore", "replay", "fuzz", "compare", "claims", "demo"];
 
 const RUNS_MAX = 1e12;
 
@@ -93,6 +94,7 @@ function buildProgram(io: Io, done: (code: number) => void): Command {
   addHunt(program, io, done);
   addExplore(program, io, done);
   addReplay(program, io, done);
+  addFuzz(program, io, done);
   addCompare(program, io, done);
   addClaims(program, io, done);
   addDemo(program, io, done);
@@ -195,6 +197,37 @@ function addReplay(program: Command, io: Io, done: (code: number) => void): void
   addJsonOption(command).action((path, options) => done(replayCommand(io, path, options)));
   example(command, "replay repros/attach-detach-exec-paging-fault-utrace_stop-1a2b3c4d.json --last 40");
 }
+
+function addFuzz(program: Command, io: Io, done: (code: number) => void): void {
+  const command = program
+    .command("fuzz")
+    .description("run generated programs under random schedules; keep what they show, by cause, shrunk, simplest first")
+    .option("--minutes <M>", "how long; Ctrl-C ends it sooner, and nothing is lost", positive)
+    .option("--programs <N>", "programs for each lifetime at most (default: 1000 without --minutes)", wholeNumber(1))
+    .option("--schedules <N>", "schedules for each program", wholeNumber(1), 10)
+    .option("--seed <S>", "whole number; decides all programs and schedules", "1")
+    .option("--lifetime <NAME>", "one lifetime of struct utrace, or all in turn", "all")
+    .option("--patches <LIST>", "fixes to apply: all, none, or names (default: none)")
+    .option("--memory <MODEL>", "memory model (default: sc)")
+    .option("--out <DIR>", "folder for what is found; what is there already is known", "fuzz-findings");
+  addJsonOption(command).action(async (options) => {
+    done(await fuzzCommand(io, options));
+  });
+  example(command, "fuzz --minutes 5", "fuzz --lifetime lazy --programs 200 --json");
+  const replay = command
+    .command("replay")
+    .description("run what a token stands for, step for step")
+    .argument("<TOKEN>", "as in a file of the fuzzer: utrace-fuzz-1:...")
+    .option("--history", "print the interleaving");
+  replay.action((token, options) => done(fuzzReplayCommand(io, token, options)));
+}
+
+/** A parser of amounts of time. */
+const positive = (text: string): number => {
+  const value = /^\d{1,9}(\.\d{1,6})?$/.test(text) ? Number(text) : 0;
+  if (value > 0) return value;
+  throw new InvalidArgumentError("Give a number above 0.");
+};
 
 function addCompare(program: Command, io: Io, done: (code: number) => void): void {
   const command = program

@@ -5,6 +5,7 @@ import type { RunResult } from "../../sim/run.ts";
 import type { Replayed } from "../confirm.ts";
 import { EXIT_FINDING, UsageError } from "../errors.ts";
 import { explain, explanationText, nearestJson } from "../explaining.ts";
+import { readFuzzFile } from "../fuzzFiles.ts";
 import { rows, SHRINK_SECONDS, within } from "../hunter.ts";
 import type { Io } from "../io.ts";
 import type { Subject } from "../options.ts";
@@ -15,6 +16,7 @@ import { rebaseRepro } from "../rebasing.ts";
 import { exactOrNot, replayExactly, subjectOfRepro, withTrail } from "../replaying.ts";
 import { type Repro, readRepro, reproName, writeReproAs } from "../reproFile.ts";
 import { describeTool } from "../tool.ts";
+import { fuzzReplayCommand } from "./fuzz.ts";
 
 export interface ReplayCommandOptions {
   readonly json?: boolean;
@@ -32,6 +34,8 @@ export function replayCommand(io: Io, path: string, options: ReplayCommandOption
   if (options.out !== undefined && options.rebase !== true) {
     throw new UsageError("--out is where --rebase saves; a plain replay saves nothing");
   }
+  const fuzzed = readFuzzFile(path, io.cwd);
+  if (fuzzed !== null) return fuzzReplayCommand(io, fuzzed.token, { history: options.history === true });
   const began = performance.now();
   const repro = readRepro(path, io.cwd);
   const subject = subjectOfRepro(io, repro, path);

@@ -227,7 +227,9 @@ export const RETURNS: readonly Return[] = [
       code: 0,
       codeName: "0",
       sentence: "if the caller is the target itself, or no callback of the engine was running",
-      possible: (state, call) => tracedBy(state, call).running !== call.engine && isAttached(state, call),
+      possible: (state, call) =>
+        call.by === engineOf(state, call)?.task ||
+        (tracedBy(state, call).running !== call.engine && isAttached(state, call)),
     },
     {
       code: -EINVAL,

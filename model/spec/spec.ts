@@ -187,7 +187,7 @@ function change(state: Mutable, event: SpecEvent): void {
       break;
     case "call-begin": {
       const { call, target, engine, argument, ops, data } = event;
-      state.calls[event.by] = { call, target, engine, argument, ops, data, possible: [] };
+      state.calls[event.by] = { by: event.by, call, target, engine, argument, ops, data, possible: [] };
       break;
     }
     case "call-end":

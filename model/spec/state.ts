@@ -63,6 +63,7 @@ export type StopState = "running" | "stopped" | "resumed";
 
 /** A call that has begun, and not ended. One for each caller. */
 export interface CallState {
+  readonly by: number;
   readonly call: string;
   readonly target: number;
   readonly engine: number;

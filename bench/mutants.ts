@@ -1,0 +1,129 @@
+/**
+ * `npm run mutations`: every mutation of the model, one at a time, in a built copy; writes docs/mutations.md.
+ *
+ * The original is fuzzed first, under each lifetime and memory model that a mutation names. A mutation is caught by a
+ * cause that the original never shows, or that it shows at least five times as often. `MUTATION_RUNS` (50000) bounds
+ * the runs of each, `MUTATION_BASELINE` (20000) those of the original, `MUTATION_ONLY` picks by a part of the name.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { MUTATIONS, type Mutation } from "../properties/mutations/mutations.ts";
+import type { MutantResult, MutantTask } from "./mutant.ts";
+
+const RUNS = Number(process.env.MUTATION_RUNS ?? 50_000);
+const BASELINE_RUNS = Number(process.env.MUTATION_BASELINE ?? 20_000);
+const ONLY = process.env.MUTATION_ONLY ?? "";
+const SEED = "1";
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A built copy of the project in which something can be broken. */
+function makeCopy(): string {
+  const folder = mkdtempSync(join(tmpdir(), "utrace-sim-mutant-"));
+  cpSync(join(ROOT, "dist"), folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "mutant", type: "module" }));
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  return folder;
+}
+
+/** Builds one file of the copy from `source`. */
+function build(folder: string, file: string, source: string): void {
+  const { outputText } = ts.transpileModule(source, {
+    fileName: file,
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      verbatimModuleSyntax: true,
+      rewriteRelativeImportExtensions: true,
+    },
+  });
+  writeFileSync(join(folder, file.replace(/\.ts$/, ".js")), outputText);
+}
+
+function fuzz(folder: string, task: MutantTask): MutantResult {
+  const mutant = fileURLToPath(new URL("mutant.js", import.meta.url));
+  const child = spawnSync(process.execPath, [mutant, folder, JSON.stringify(task)], {
+    encoding: "utf8",
+    timeout: 900_000,
+    maxBuffer: 1 << 26,
+  });
+  if (child.error !== undefined && "code" in child.error && child.error.code === "ETIMEDOUT") {
+    return { runs: 0, causes: {}, caught: "it never came back" };
+  }
+  // Anything else that keeps the fuzzer from its answer is no catch, but a defect here.
+  if (child.status !== 0) throw new Error(`mutant.js failed: ${child.stderr}`);
+  return JSON.parse(child.stdout) as MutantResult;
+}
+
+const settings = ({ lifetime = "lazy", memory }: Mutation): string => `${lifetime} ${memory ?? "sc"}`;
+const baselines = new Map<string, Readonly<Record<string, number>>>();
+
+/** How often the original shows what, as shares of its runs. */
+function baselineFor(folder: string, mutation: Mutation): Readonly<Record<string, number>> {
+  const known = baselines.get(settings(mutation));
+  if (known !== undefined) return known;
+  const task = taskFor(mutation, BASELINE_RUNS, null);
+  const { runs, causes } = fuzz(folder, task);
+  const shares = Object.fromEntries(Object.entries(causes).map(([cause, times]) => [cause, times / runs]));
+  baselines.set(settings(mutation), shares);
+  process.stderr.write(`original, ${settings(mutation)}: ${runs} runs, ${Object.keys(shares).length} causes\n`);
+  return shares;
+}
+
+const taskFor = (
+  { lifetime = "lazy", memory }: Mutation,
+  runs: number,
+  baseline: MutantTask["baseline"],
+): MutantTask => ({ lifetime, ...(memory === undefined ? {} : { memory }), runs, seed: SEED, baseline });
+
+function main(): void {
+  const folder = makeCopy();
+  const rows: string[] = [];
+  let caught = 0;
+  const mutations = MUTATIONS.filter(({ name }) => name.includes(ONLY));
+  try {
+    for (const mutation of mutations) {
+      const baseline = baselineFor(folder, mutation);
+      const { name, file, find, replace, why } = mutation;
+      const source = readFileSync(join(ROOT, file), "utf8");
+      build(
+        folder,
+        file,
+        source.replace(find, () => replace),
+      );
+      const result = fuzz(folder, taskFor(mutation, RUNS, baseline));
+      build(folder, file, source);
+      if (result.caught !== null) caught++;
+      const by = result.caught === null ? "**not caught**" : `\`${result.caught.replaceAll("|", "\\|")}\``;
+      rows.push(`| ${name} | ${why} | \`${file}\` | ${settings(mutation)} | ${result.runs} | ${by} |`);
+      process.stderr.write(
+        `${result.caught === null ? "SURVIVES" : "caught  "} ${name}: ${result.runs} runs, ${result.caught}\n`,
+      );
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const share = `${caught} of ${mutations.length} mutations caught (${((100 * caught) / mutations.length).toFixed(1)} %)`;
+  process.stdout.write(`${share}\n`);
+  if (ONLY !== "") return;
+  const head =
+    "| mutation | kind | file | lifetime, memory | runs | caught by |\n| --- | --- | --- | --- | --- | --- |";
+  const text = [
+    "# Mutations of the model",
+    "Written by `npm run mutations`. Each mistake of `properties/mutations/mutations.ts` was made in a copy of the model,",
+    `which was then fuzzed for up to ${RUNS} runs. It counts as caught by a cause that the original does not show in`,
+    `${BASELINE_RUNS} runs, or shows less than a fifth as often.`,
+    "",
+    `${share}.`,
+    "",
+    head,
+    ...rows,
+    "",
+  ];
+  writeFileSync(join(ROOT, "docs/mutations.md"), text.join("\n"));
+}
+
+main();

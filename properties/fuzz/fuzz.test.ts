@@ -1,0 +1,127 @@
+/** The fuzzer: a fixed budget from a fixed seed; tokens; shrinking; and that most programs do something. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { LIFETIMES } from "../../scenarios/parameters.ts";
+import { execute, makeStrategy } from "../../sim/index.ts";
+import { ReplayStrategy } from "../../sim/strategies/replay.ts";
+import { anyCase, anyScript } from "./arbitraries.ts";
+import { programOf } from "./case.ts";
+import { causeOf, Fuzzer, simplerThan } from "./fuzzer.ts";
+import { KNOWN_CAUSES, knownCause } from "./known.ts";
+import { BadToken, formatToken, parseToken } from "./token.ts";
+
+const SEED = "20080827";
+
+describe(`a fixed budget: 20 programs, 6 schedules each, seed ${SEED}`, () => {
+  test.each(LIFETIMES)("%s shows nothing that docs/fuzz-findings.md does not tell of", (lifetime) => {
+    const fuzzer = new Fuzzer({ seed: SEED, lifetimes: [lifetime], schedules: 6 });
+    const unknown = new Map<string, string>();
+    let steps = 0;
+    for (let program = 0; program < 20; program++) {
+      const round = fuzzer.next();
+      steps += round.steps;
+      for (const [cause, { schedule }] of round.raw) {
+        if (knownCause(cause) === undefined) unknown.set(cause, formatToken({ fuzzCase: round.fuzzCase, schedule }));
+      }
+    }
+    expect([...unknown]).toEqual([]);
+    expect(steps).toBeGreaterThan(20_000);
+  });
+});
+
+test("each known cause has a judgement, and each is told apart from the others", () => {
+  for (const { name, judgement } of KNOWN_CAUSES) {
+    expect(judgement.length, name).toBeGreaterThan(20);
+    expect(KNOWN_CAUSES.filter((other) => other.name === name)).toHaveLength(1);
+  }
+  expect(knownCause("bug-on:nowhere:kernel BUG at nothing!")).toBe(undefined);
+});
+
+test("most programs do something: attach, callbacks, stops, exits", () => {
+  const seen = { attach: 0, callback: 0, stop: 0, death: 0 };
+  const cases = fc.sample(anyCase(), { seed: 1, numRuns: 40 });
+  for (const [at, fuzzCase] of cases.entries()) {
+    const { notes } = execute(programOf(fuzzCase), makeStrategy("random", `${at}`), { record: true });
+    const subjects = new Set(notes.map(({ subject }) => subject));
+    if (subjects.has("engine-attached")) seen.attach++;
+    if (subjects.has("callback-begin")) seen.callback++;
+    if (subjects.has("task-stopped")) seen.stop++;
+    if (subjects.has("task-exiting")) seen.death++;
+  }
+  expect(seen.attach).toBeGreaterThan(30);
+  expect(seen.callback).toBeGreaterThan(15);
+  expect(seen.stop).toBeGreaterThan(3);
+  expect(seen.death).toBeGreaterThan(35);
+});
+
+describe("a token", () => {
+  const fuzzCases = fc.sample(anyCase(), { seed: 7, numRuns: 5 });
+  test("holds program, parameters and schedule: the run that it makes is the same", () => {
+    for (const [at, fuzzCase] of fuzzCases.entries()) {
+      const run = execute(programOf(fuzzCase), makeStrategy("random", `${at}`));
+      const read = parseToken(formatToken({ fuzzCase, schedule: run.schedule }));
+      expect(read.fuzzCase).toEqual(fuzzCase);
+      const again = execute(programOf(read.fuzzCase), new ReplayStrategy(read.schedule));
+      expect(again.historyHash).toBe(run.historyHash);
+    }
+  });
+
+  const token = formatToken({ fuzzCase: fuzzCases[0] as (typeof fuzzCases)[0], schedule: Int32Array.of() });
+  test.each([
+    ["of nothing", "", /is no fuzz token/],
+    ["that is another text", "hello world", /"hello world" is no fuzz token/],
+    ["of another version", token.replace("-1:", "-2:"), /has version 2, and this reads version 1/],
+    ["that was cut off", token.slice(0, -20), /is damaged: it was cut off or edited/],
+    ["of other JSON", `utrace-fuzz-1:${Buffer.from("x").toString("base64url")}`, /is damaged/],
+  ])("%s is refused in one line", (_what, text, message) => {
+    expect(() => parseToken(text)).toThrow(BadToken);
+    expect(() => parseToken(text)).toThrow(message);
+  });
+
+  test("that makes no program is refused", () => {
+    const [fuzzCase] = fuzzCases as [(typeof fuzzCases)[0]];
+    const bad = (change: object) => formatToken({ fuzzCase: { ...fuzzCase, ...change }, schedule: Int32Array.of() });
+    expect(() => parseToken(bad({ parameters: { lifetime: "none" } }))).toThrow(/makes no program: unknown lifetime/);
+    expect(() => parseToken(bad({ script: { ...fuzzCase.script, tracers: [[{ do: "control" }]] } }))).toThrow(
+      /makes no program: its tracers are not as they should be/,
+    );
+  });
+});
+
+test("what is found is shrunk: a simpler program and schedule, with the same cause, which the token shows again", () => {
+  const fuzzer = new Fuzzer({ seed: "3", lifetimes: ["pointer"], schedules: 10 });
+  for (let program = 0; program < 60; program++) {
+    const round = fuzzer.next();
+    const [raw] = round.raw.values();
+    if (raw === undefined) continue;
+    const found = fuzzer.simplify(round, raw, { programs: 30, runs: 6, schedule: 60 });
+    expect(found.cause).toBe(causeOf(raw.finding));
+    const { fuzzCase, schedule } = parseToken(found.token);
+    const until = (findings: readonly unknown[]): boolean => findings.length > 0;
+    const again = execute(programOf(fuzzCase), new ReplayStrategy(schedule), { until });
+    expect(again.findings.map(causeOf)).toContain(found.cause);
+    expect(JSON.stringify(fuzzCase).length).toBeLessThan(JSON.stringify(round.fuzzCase).length);
+    return;
+  }
+  throw new Error("nothing found in 60 programs");
+});
+
+test("simplerThan looks at the program first, then at preemptions, then at steps", () => {
+  const size = { parts: 5, preemptions: 2, steps: 100 };
+  expect(simplerThan({ parts: 4, preemptions: 9, steps: 900 }, size)).toBe(true);
+  expect(simplerThan({ ...size, preemptions: 1, steps: 900 }, size)).toBe(true);
+  expect(simplerThan({ ...size, steps: 99 }, size)).toBe(true);
+  expect(simplerThan(size, size)).toBe(false);
+});
+
+test("in somebody else's suite: any script, under the lifetime that is to be tried", () => {
+  let tested = 0;
+  const claim = fc.property(anyScript, fc.nat(), (script, seed) => {
+    const program = programOf({ parameters: { lifetime: "lazy", cpus: 2 }, script });
+    const { findings } = execute(program, makeStrategy("random", `${seed}`), { until: (found) => found.length > 0 });
+    tested++;
+    expect(findings.filter(({ kind }) => kind === "double-free")).toEqual([]);
+  });
+  fc.assert(claim, { seed: 1, numRuns: 20 });
+  expect(tested).toBe(20);
+});
