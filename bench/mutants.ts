@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
-import { MUTATIONS, type Mutation } from "../properties/mutations/mutations.ts";
+import { lifetimeFor, MUTATIONS, type Mutation } from "../properties/mutations/mutations.ts";
 import type { MutantResult, MutantTask } from "./mutant.ts";
 
 const RUNS = Number(process.env.MUTATION_RUNS ?? 50_000);
@@ -58,7 +58,7 @@ function fuzz(folder: string, task: MutantTask): MutantResult {
   return JSON.parse(child.stdout) as MutantResult;
 }
 
-const settings = ({ lifetime = "lazy", memory }: Mutation): string => `${lifetime} ${memory ?? "sc"}`;
+const settings = (mutation: Mutation): string => `${lifetimeFor(mutation)} ${mutation.memory ?? "sc"}`;
 const baselines = new Map<string, Readonly<Record<string, number>>>();
 
 /** How often the original shows what, as shares of its runs. */
@@ -73,11 +73,13 @@ function baselineFor(folder: string, mutation: Mutation): Readonly<Record<string
   return shares;
 }
 
-const taskFor = (
-  { lifetime = "lazy", memory }: Mutation,
-  runs: number,
-  baseline: MutantTask["baseline"],
-): MutantTask => ({ lifetime, ...(memory === undefined ? {} : { memory }), runs, seed: SEED, baseline });
+const taskFor = (mutation: Mutation, runs: number, baseline: MutantTask["baseline"]): MutantTask => ({
+  lifetime: lifetimeFor(mutation),
+  ...(mutation.memory === undefined ? {} : { memory: mutation.memory }),
+  runs,
+  seed: SEED,
+  baseline,
+});
 
 function main(): void {
   const folder = makeCopy();

@@ -61,6 +61,12 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
       "posted core, every lifetime: utrace_control(INTERRUPT) stores utrace->interrupt before it sets TIF_SIGPENDING; a task on its way to user mode that sees the first and not the second is at BUG_ON(!signal_pending) in utrace_resume.",
   },
   {
+    name: "second-sigkill",
+    causes: [/^warn-on:utrace_stop:/],
+    judgement:
+      "the posted fix f357a74067b, which embedded and lazy have: a task that stops in report_exit has taken its SIGKILL already; another one is queued for the group and wakes it, and the WARN_ON looks for it in the private set alone.",
+  },
+  {
     name: "sigcont-forgets-stop",
     causes: [/stopped-no-user-code/, /^bug-on:start_report:/, /report-unstopped/, /^bug-on:utrace_stop:/],
     judgement:

@@ -3,6 +3,8 @@
  * them one at a time to a copy, and says which the checks, the specification and the properties of a run catch.
  */
 
+import { LIFETIMES } from "../../scenarios/parameters.ts";
+
 /** One mistake. */
 export interface Mutation {
   readonly name: string;
@@ -13,8 +15,6 @@ export interface Mutation {
   readonly replace: string;
   /** What kind of mistake it is. */
   readonly why: string;
-  /** Lifetime to look under. Default: `lazy`. */
-  readonly lifetime?: string;
   /** Store buffers, for what only they show. */
   readonly memory?: "tso";
 }
@@ -280,7 +280,6 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "      if ((yield* data_race(load(target, TASK.exit_state))) !== EXIT_DEAD) {",
     replace: "      if (target !== 0) {",
     why: "a missing check",
-    lifetime: "pointer",
   },
   {
     name: "struct freed without a grace period",
@@ -288,7 +287,6 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "  yield* call_rcu(utrace, UTRACE.u.dead, utrace_free);",
     replace: "  yield* utrace_free(ref(utrace, UTRACE.u.dead));",
     why: "a missing grace period",
-    lifetime: "pointer",
   },
   {
     name: "struct given up without task->utrace cleared",
@@ -296,7 +294,6 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '    yield* rcu_assign_pointer(task, TASK.utrace, 0);\n    yield* note("struct-dying", utrace, 0);',
     replace: '    yield* note("struct-dying", utrace, 0);',
     why: "a missing store",
-    lifetime: "pointer",
   },
   {
     name: "SIGKILL does not wake a stop",
@@ -338,3 +335,9 @@ export const MUTATIONS: readonly Mutation[] = [
     memory: "tso",
   },
 ];
+
+/** The lifetime to look under: the one that is mutated, or else one that keeps a struct, and so has the fewest defects of its own. */
+export function lifetimeFor({ file }: Mutation): string {
+  const mutated = /\/lifetimes\/(\w+)\.ts$/.exec(file)?.[1];
+  return mutated ?? (LIFETIMES[2] as string);
+}

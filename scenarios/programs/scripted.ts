@@ -156,9 +156,16 @@ const set_handler = kernel(function* sys_rt_sigaction(signal: number, handler: n
 const IGNORE = 1;
 const HANDLER = 0x400000;
 
+/** A while in user mode, in which others get on. */
+function* work(times: number) {
+  for (let time = 0; time < times; time++) yield* user_mode(2_000);
+}
+
 const targetLife = kernel(function* scripted_target(steps: readonly TargetStep[]) {
+  // Long enough for an attach, so that most programs have somebody to trace.
+  yield* work(60);
   for (const step of steps) {
-    yield* user_mode(20_000);
+    yield* work(10);
     if (step.do === "exec") yield* syscall(sys_execve);
     else if (step.do === "fork") yield* syscall(do_fork, 0, "child", childLife);
     else if (step.do === "thread") yield* syscall(do_fork, CLONE_THREAD, "thread", threadLife);
@@ -217,10 +224,11 @@ const tracerLife = kernel(function* scripted_tracer(steps: readonly TracerStep[]
     { target: 0, engine: 0 },
   ];
   for (const step of steps) {
-    yield* user_mode(5_000);
+    yield* work(12);
     const slot = slots["slot" in step ? step.slot & 1 : 0] as Slot;
     if (step.do !== "user") yield* syscall(tracerStep, step, slot, tools);
   }
+  yield* work(50);
   yield* syscall(lastDeed, slots, leaves);
   for (const pid of tools.pids) yield* put_pid(pid);
 });
