@@ -61,6 +61,12 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
       "posted core, every lifetime: utrace_control(INTERRUPT) stores utrace->interrupt before it sets TIF_SIGPENDING; a task on its way to user mode that sees the first and not the second is at BUG_ON(!signal_pending) in utrace_resume.",
   },
   {
+    name: "two-free",
+    causes: [/struct-taken|struct-freed|struct-empty/, /^(double-free|invalid-free):/, /^bug-on:rcu_utrace_free:/],
+    judgement:
+      "prototype only, the rule before the posted one: the last detach and the reap each take the struct to be theirs to free, and both do. The thread recalls it as the double free.",
+  },
+  {
     name: "second-sigkill",
     causes: [/^warn-on:utrace_stop:/],
     judgement:
