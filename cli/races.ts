@@ -15,10 +15,11 @@ import { resolveParameters } from "../scenarios/parameters.ts";
 import type { Parameters, Scenario } from "../scenarios/scenario.ts";
 import { exploreMachine, type MachineExploration } from "../sim/explore/machine/explore.ts";
 import { CannotExplore } from "../sim/explore/machine/exploringMachine.ts";
+import { findingKey } from "../sim/finding.ts";
 import { type HuntFinding, type HuntOptions, type HuntResult, hunt } from "../sim/hunt.ts";
 import { execute } from "../sim/run.ts";
-import { GuidedStrategy } from "../sim/strategies/replay.ts";
-import { confirm } from "./confirm.ts";
+import { GuidedStrategy, ReplayMismatch } from "../sim/strategies/replay.ts";
+import { confirm, findByKey, replayTo } from "./confirm.ts";
 import { type CorpusEntry, readCorpus } from "./corpus.ts";
 import { type HuntTask, workerFile } from "./hunting.ts";
 import type { Io } from "./io.ts";
@@ -170,14 +171,35 @@ function explore(io: Io, world: World, own: Searched, request: RaceRequest): Sea
     throw error;
   }
   if (explored.findings.length > 0) {
-    const findings = explored.findings.map(({ finding, schedule, count }) =>
-      save(io, world, own.lifetime, { finding, schedule, count, run: 0, seed: request.seed }, request),
-    );
+    const findings = explored.findings.flatMap(({ finding, schedule, count }) => {
+      const found: HuntFinding = { finding, schedule, count, run: 0, seed: request.seed };
+      return saveIfReal(io, world, own.lifetime, found, request);
+    });
     return { ...own, findings };
   }
   if (!explored.complete) return own;
   const bounds = `${count(preemptions, "preemption")} on ${count(parameters.cpus, "CPU")}: ${count(explored.states, "state")}`;
   return { ...own, ruledOut: bounds };
+}
+
+/** What exploring came upon, if a run with all checks shows it too: exploring has a machine of its own. */
+function saveIfReal(
+  io: Io,
+  world: World,
+  lifetime: string,
+  found: HuntFinding,
+  request: RaceRequest,
+): readonly RaceFinding[] {
+  const program = world.scenario.program(withLifetime(world, lifetime));
+  const key = findingKey(found.finding);
+  try {
+    const { run } = replayTo(program, found.schedule, key);
+    if (findByKey(run.findings, key) === undefined) return [];
+  } catch (error) {
+    if (error instanceof ReplayMismatch) return [];
+    throw error;
+  }
+  return [save(io, world, lifetime, found, request)];
 }
 
 function save(io: Io, world: World, lifetime: string, found: HuntFinding, request: RaceRequest): RaceFinding {
