@@ -240,14 +240,19 @@ function addCompare(program: Command, io: Io, done: (code: number) => void): voi
       20,
     )
     .option("--preemptions <P>", "where nothing is found: all schedules with at most so many", wholeNumber(0, 100), 0)
-    .option("--explore-runs <N>", "runs of that, for each scenario and lifetime; 0: none", wholeNumber(0), 2000)
+    .option("--explore-runs <N>", "runs of that, for each scenario and lifetime; 0: none", wholeNumber(0), 0)
     .option("--seed <S>", "whole number; decides all schedules", "1")
     .option("--out <DIR>", "folder for repro files", "repros")
     .option("--html <FILE>", "write it as one page with charts, besides");
   addJsonOption(addJobsOption(command)).action(async (options) => {
     done(await compareCommand(io, options));
   });
-  example(command, "compare --runs 1000 --jobs 2", "compare --html lifetimes.html");
+  example(
+    command,
+    "compare --html lifetimes.html",
+    "compare --runs 1000 --jobs 2",
+    "compare --runs 200 --explore-runs 20000",
+  );
 }
 
 function addClaims(program: Command, io: Io, done: (code: number) => void): void {

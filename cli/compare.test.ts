@@ -34,7 +34,7 @@ describe("compare", () => {
 
   let first: Comparison;
   test("a search says what was found, with a file that replays, or in how many runs nothing was", async () => {
-    const { code, stdout } = await sandbox.cli("compare", "--runs", "8", "--json");
+    const { code, stdout } = await sandbox.cli("compare", "--runs", "8", "--explore-runs", "2000", "--json");
     expect(code).toBe(0);
     first = JSON.parse(stdout);
     const { rows } = first.races;

@@ -102,7 +102,7 @@ export class BootedKernel {
       task_curr: (task) => m.isCurrent(task),
       threadInfo: (task) => m.threadInfo(task),
       ptracers: false,
-      trapFlag: (task) => (m.peek(m.threadInfo(task), thread_info.fields.flags) & TIF_SINGLESTEP) !== 0,
+      trapFlag: (task) => (m.threadFlags(task) & TIF_SINGLESTEP) !== 0,
       vforkDone: (task) => m.peek(task, TASK.vfork_done),
       utrace: {
         utrace_cachep: m.createCache(utrace),

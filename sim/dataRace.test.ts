@@ -418,7 +418,6 @@ describe("accesses are ordered by", () => {
     const large = struct("large", { value: ulong, rest: array(u8, 2000) });
     let first = 0;
     let again = 0;
-    let stage: Stage;
     const two: Cache[] = [];
     const bodies = [
       function* owner() {
@@ -433,7 +432,7 @@ describe("accesses are ordered by", () => {
         yield* kmem_cache_free(two[0] as Cache, first);
       },
     ];
-    stage = new Stage(
+    const stage = new Stage(
       tiny(
         (machine) => {
           two[0] = machine.createCache(large);

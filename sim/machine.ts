@@ -513,6 +513,11 @@ export class Machine implements SlabHost {
     return this.contextOf.get(task)?.threadInfo ?? 0;
   }
 
+  /** The flags in a task's thread_info, as the processor sees them at a trap: no step of kernel code. */
+  threadFlags(task: Ptr): number {
+    return this.peek(this.contextOf.get(task)?.threadInfo ?? 0, thread_info.fields.flags);
+  }
+
   /**
    * `KMEM_CACHE(struct)`.
    *

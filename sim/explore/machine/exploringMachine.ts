@@ -174,6 +174,10 @@ export class ExploringMachine extends Machine {
     return this.kernelCode.hiddenRead("threadInfo", task, () => super.threadInfo(task)) as Ptr;
   }
 
+  override threadFlags(task: Ptr): number {
+    return this.kernelCode.hiddenRead("threadFlags", task, () => super.threadFlags(task)) as number;
+  }
+
   // --- Going back ---------------------------------------------------------------------------------------------------
 
   /** Saves the state. Between two calls of this, memory is hashed only where it changed. */

@@ -12,7 +12,7 @@
  * was given a closure, which may hold anything, its hash goes into the caller's as a whole.
  *
  * Assumes of kernel code: no state but locals, arguments, and memory reached by ops; what it reads of the machine
- * without an op (`task_curr`, where a thread_info is) goes through {@link HiddenReads}.
+ * without an op (`task_curr`, where a thread_info is, the trap flag) goes through {@link HiddenReads}.
  */
 import { Context } from "../../context.ts";
 import {
@@ -42,11 +42,12 @@ const GENERATOR_FUNCTION = Object.getPrototypeOf(function* () {});
 export interface HiddenReads {
   isCurrent(task: Ptr): boolean;
   threadInfo(task: Ptr): Ptr;
+  threadFlags(task: Ptr): number;
 }
 
 /** One such read, and what it gave. */
 interface HiddenRead {
-  readonly what: "isCurrent" | "threadInfo";
+  readonly what: keyof HiddenReads;
   readonly task: Ptr;
   readonly answer: number | boolean;
 }
