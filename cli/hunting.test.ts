@@ -86,16 +86,20 @@ describe.skipIf(!existsSync(MAIN))(
       for (const file of files) expect((await built("replay", file, "--json")).code).toBe(1);
     });
 
-    test.each(["--keep-going", "--no-keep-going"])(
-      "every scenario gives the same result for --jobs 1 and 2 (%s)",
+    test.each([
+      [0, "--keep-going"],
+      [1, "--no-keep-going"],
+    ] as const)(
+      "scenarios give the same result for --jobs 1 and 2 (every second one, from number %i on: %s)",
       {
         timeout: 120_000,
       },
-      async (mode) => {
-        const { scenarios } = JSON.parse((await built("list", "--json")).stdout);
-        expect(scenarios.length).toBeGreaterThan(0);
-        for (const { name } of scenarios) {
-          const [one, two] = [await huntResult(name, mode, 1), await huntResult(name, mode, 2)];
+      async (from, mode) => {
+        const { scenarios } = JSON.parse((await built("list", "--json")).stdout) as { scenarios: { name: string }[] };
+        const some = scenarios.filter((_, i) => i % 2 === from);
+        expect(some.length).toBeGreaterThan(0);
+        for (const { name } of some) {
+          const [one, two] = await Promise.all([huntResult(name, mode, 1), huntResult(name, mode, 2)]);
           expect(two).toEqual(one);
         }
       },

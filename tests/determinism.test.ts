@@ -11,7 +11,7 @@ import { combineHashes } from "../sim/history.ts";
 import { seedOfRun } from "../sim/hunt.ts";
 import { execute, Machine, makeStrategy, type Program, type StrategyName, tune } from "../sim/index.ts";
 
-const SEEDS = 30;
+const SEEDS = 12;
 const CLI = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
 /** The portfolio has runs of all strategies but one. */
