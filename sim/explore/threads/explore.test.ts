@@ -1,4 +1,4 @@
-/** Counts of traces known from the literature and confirmed by brute force; and random programs against brute force. */
+/** Random programs, each reduction off, against brute force. Counts from the literature: `bench/threads/programs.test.ts`. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { plain_task, rcu_head, rwlock_t } from "../../kernelStructs.ts";
@@ -40,48 +40,6 @@ import {
 
 const BRUTE_FORCE: ExploreOptions = { reductions: { sourceSets: false, sleepSets: false, wakeupTrees: false } };
 
-const writers = (n: number): ThreadProgram =>
-  threadProgram(`writers(${n})`, (world) => {
-    const x = world.variable("x");
-    for (let i = 0; i < n; i++) {
-      world.thread(`writer${i}`, function* () {
-        yield* write(x, i + 1);
-      });
-    }
-  });
-
-const readers = (n: number): ThreadProgram =>
-  threadProgram(`readers(${n})`, (world) => {
-    const x = world.variable("x");
-    const cells = world.array("cell", n);
-    world.thread("writer", function* () {
-      yield* write(x, 1);
-    });
-    for (const [i, cell] of cells.entries()) {
-      world.thread(`reader${i}`, function* () {
-        yield* write(cell, yield* read(x));
-      });
-    }
-  });
-
-const lastzero = (n: number): ThreadProgram =>
-  threadProgram(`lastzero(${n})`, (world) => {
-    const cells = world.array("cell", n + 1);
-    const cell = (i: number): Variable => cells[i] as Variable;
-    world.thread("reader", function* () {
-      let i = n;
-      while ((yield* read(cell(i))) !== 0) i--;
-      return i;
-    });
-    for (let i = 1; i <= n; i++) {
-      world.thread(`writer${i}`, function* () {
-        yield* write(cell(i), (yield* read(cell(i - 1))) + 1);
-      });
-    }
-  });
-
-const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1));
-
 /** Outcomes without their counts, in a fixed order. */
 const outcomesOf = (program: ThreadProgram, options: ExploreOptions): string[] =>
   exploreThreads(program, options)
@@ -92,27 +50,6 @@ const findingsOf = (program: ThreadProgram, options: ExploreOptions): string[] =
   exploreThreads(program, options)
     .findings.map(({ kind, title, thread }) => `${kind} ${title} ${thread}`)
     .sort();
-
-describe("executions are Mazurkiewicz traces", () => {
-  test.each([1, 2, 3, 4, 5, 6])("%i writers to one variable: N!", (n) => {
-    const { executions, sleepBlocked, complete } = exploreThreads(writers(n));
-    expect({ executions, sleepBlocked, complete }).toEqual({
-      executions: factorial(n),
-      sleepBlocked: 0,
-      complete: true,
-    });
-  });
-
-  test.each([1, 2, 5, 8])("readers(%i): 2^N", (n) => {
-    const { executions, sleepBlocked } = exploreThreads(readers(n));
-    expect({ executions, sleepBlocked }).toEqual({ executions: 2 ** n, sleepBlocked: 0 });
-  });
-
-  test.each([2, 3, 5, 9])("lastzero(%i): (N+3) 2^(N-2)", (n) => {
-    const { executions, sleepBlocked } = exploreThreads(lastzero(n));
-    expect({ executions, sleepBlocked }).toEqual({ executions: (n + 3) * 2 ** (n - 2), sleepBlocked: 0 });
-  });
-});
 
 /** What a random thread does: one of {@link ACTS}, to one of two places. */
 interface Act {
