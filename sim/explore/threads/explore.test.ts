@@ -43,7 +43,8 @@ const BRUTE_FORCE: ExploreOptions = { reductions: { sourceSets: false, sleepSets
 /** Outcomes without their counts, in a fixed order. */
 const outcomesOf = (program: ThreadProgram, options: ExploreOptions): string[] =>
   exploreThreads(program, options)
-    .outcomes.map(({ returned, variables }) => JSON.stringify([returned, variables]))
+    // Threads that are started on the way come in the order in which they came up.
+    .outcomes.map(({ returned, variables }) => JSON.stringify([Object.entries(returned).sort(), variables]))
     .sort();
 
 const findingsOf = (program: ThreadProgram, options: ExploreOptions): string[] =>
