@@ -53,20 +53,23 @@ function populateSmall(kernel: BootedKernel, parameters: Parameters): void {
   if (SLUB_DEBUG !== true && DEBUG_PAGEALLOC === true) machine.bind(populateLastObject(kernel), 0);
 }
 
+/** What all three forms are known to show. */
+const KNOWN: Scenario["known"] = [
+  "use-after-free",
+  "slab-corruption",
+  "paging-fault",
+  "bug-on",
+  "deadlock",
+  "hung-task",
+  "lock-misuse",
+  "leak",
+];
+
 export const attachDetachExecSmall: Scenario = {
   name: "attach-detach-exec-small",
   title: "Two tracers of one round each and one exec, every task bound to a CPU: what can go wrong at all?",
   source: "attach-detach-exec, as small as shows its crashes",
-  known: [
-    "use-after-free",
-    "slab-corruption",
-    "paging-fault",
-    "bug-on",
-    "deadlock",
-    "hung-task",
-    "lock-misuse",
-    "leak",
-  ],
+  known: KNOWN,
   program: (parameters) => world("attach-detach-exec-small", parameters, populateSmall),
 };
 
@@ -74,16 +77,7 @@ export const attachDetachExec: Scenario = {
   name: "attach-detach-exec",
   title: "Can struct utrace be freed by a detach while the task that it stopped still uses it?",
   source: "Alexey Dobriyan, 2008-08-27 14:32 and 14:46: expt_ptratt.c of the ptrace exploit collection",
-  known: [
-    "use-after-free",
-    "slab-corruption",
-    "paging-fault",
-    "bug-on",
-    "deadlock",
-    "hung-task",
-    "lock-misuse",
-    "leak",
-  ],
+  known: KNOWN,
   small: attachDetachExecSmall,
   program: (parameters) => world("attach-detach-exec", parameters, (kernel, p) => populate(kernel, p, 1, 0)),
 };
@@ -92,15 +86,6 @@ export const attachDetachExecKill: Scenario = {
   name: "attach-detach-exec-kill",
   title: "The same under a loop of killall -9: does the freed struct get written to?",
   source: "Alexey Dobriyan, 2008-08-27 15:00: in parallel with killall -9 expl_ptratt and exe",
-  known: [
-    "use-after-free",
-    "slab-corruption",
-    "paging-fault",
-    "bug-on",
-    "deadlock",
-    "hung-task",
-    "lock-misuse",
-    "leak",
-  ],
+  known: KNOWN,
   program: (parameters) => world("attach-detach-exec-kill", parameters, (kernel, p) => populate(kernel, p, 2, 1)),
 };
