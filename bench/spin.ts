@@ -1,10 +1,16 @@
 /**
  * `npm run bench:spin`: the search over states beside Spin, on the models in `bench/spin/`, in turns in one run.
  *
- * For each program and size: the verdict of both, states, and seconds of wall time from source to verdict. For Spin
- * that is generating the verifier, compiling it (`gcc -O2`, partial order reduction on, as is the default) and running
- * it; the time of the run alone stands beside it. For ours it is starting node and exploring. Sizes go up until Spin's
- * run takes longer than BENCH_SPIN_SECONDS (default 10; 120 for the whole table).
+ * For each program and size: the verdict of both, states, seconds of wall time from source to verdict and of the search
+ * alone, peak memory. For Spin from source is generating the verifier, compiling it (`gcc -O2`, partial order reduction
+ * on, as is the default) and running it, and alone is the run of the verifier. For ours from source is starting node,
+ * learning the threads and searching, and alone is the call of `exploreThreads`.
+ *
+ * Spin gets what makes it quick: `-DSAFETY` (nothing but safety is asked for), a search stack just deep enough, and a
+ * hash table that fits the number of states that the two sizes before lead to expect.
+ *
+ * Sizes go up one by one until the run of Spin's verifier takes longer than `--seconds` (default 10) or more than
+ * {@link MEMORY_MAX_MB}.
  *
  * Needs `spin` and `gcc` (Debian packages of these names).
  */
@@ -13,12 +19,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { AGAINST_SPIN, type Family } from "./threads/programs.ts";
 
-const SECONDS_MAX = Number(process.env.BENCH_SPIN_SECONDS ?? 10);
-const SIZES = [2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14];
-/** Thousands of steps of depth, and log2 of hash slots, that Spin gets: enough for every size here. */
-const PAN_FLAGS = ["-m1000000", "-w24"];
+const { seconds: wanted } = parseArgs({ options: { seconds: { type: "string", default: "10" } } }).values;
+const SECONDS_MAX = Number(wanted);
+if (!(SECONDS_MAX > 0)) throw new Error(`--seconds ${wanted}: how long Spin's verifier may run, as 10 or 120`);
+/** Threads that an exploration has room for, one of them the owner, the target or the like. */
+const SIZE_MAX = 30;
+/** Memory that Spin's verifier may take. */
+const MEMORY_MAX_MB = 12_000;
+/** Longest execution of any of the models, with room to spare. */
+const DEPTH_MAX = 10_000;
 
 interface Timed {
   readonly text: string;
@@ -34,53 +46,78 @@ function run(command: string, args: readonly string[], cwd: string, timeout?: nu
   return { text: `${done.stdout}${done.stderr}`, seconds, ended: done.error === undefined };
 }
 
-interface SpinResult {
+interface Result {
   readonly verdict: string;
   readonly states: number;
   readonly total: number;
   readonly alone: number;
+  readonly memoryMb: number;
 }
 
-function spin(model: string, n: number, broken: boolean, folder: string): SpinResult | null {
+/** Log2 of the slots of Spin's hash table: about one for each state to be expected after those of smaller sizes. */
+function slotsFor(smaller: readonly number[]): number {
+  const [before = 1000, last = 1000] = smaller.slice(-2);
+  return Math.min(28, Math.max(16, Math.ceil(Math.log2((last * last) / Math.min(before, last)))));
+}
+
+function spin(model: string, n: number, broken: boolean, folder: string, slots: number): Result | null {
   const defines = [`-DN=${n}`, ...(broken ? ["-DBROKEN"] : [])];
   const generated = run("spin", ["-a", ...defines, model], folder);
-  const compiled = run("gcc", ["-O2", "-w", "-o", "pan", "pan.c"], folder);
-  const verified = run(join(folder, "pan"), PAN_FLAGS, folder, SECONDS_MAX * 1000);
+  const flags = ["-O2", "-w", "-DSAFETY", `-DMEMLIM=${MEMORY_MAX_MB}`];
+  const compiled = run("gcc", [...flags, "-o", "pan", "pan.c"], folder);
+  const verified = run(join(folder, "pan"), [`-m${DEPTH_MAX}`, `-w${slots}`], folder, SECONDS_MAX * 1000);
   if (!verified.ended) return null;
   const errors = /errors: (\d+)/.exec(verified.text)?.[1];
   if (errors === undefined) throw new Error(`Spin did not run: ${verified.text}`);
-  const states = Number(/(\d+) states, stored/.exec(verified.text)?.[1]);
-  const total = generated.seconds + compiled.seconds + verified.seconds;
-  return { verdict: errors === "0" ? "held" : "violated", states, total, alone: verified.seconds };
+  if (/max search depth too small|reached -DMEMLIM/.test(verified.text)) return null;
+  return {
+    verdict: errors === "0" ? "held" : "violated",
+    states: Number(/(\d+) states, stored/.exec(verified.text)?.[1]),
+    total: generated.seconds + compiled.seconds + verified.seconds,
+    alone: verified.seconds,
+    memoryMb: Number(/([\d.]+)\s+total actual memory usage/.exec(verified.text)?.[1]),
+  };
 }
 
-function ours(family: Family, n: number, broken: boolean): SpinResult {
+function ours(family: Family, n: number, broken: boolean): Result {
   const script = fileURLToPath(new URL("threads/explore.js", import.meta.url));
   const words = [script, family.name, String(n), ...(broken ? ["broken"] : [])];
   const done = run(process.execPath, words, tmpdir());
-  const { verdict, states, searchMs } = JSON.parse(done.text) as { verdict: string; states: number; searchMs: number };
-  return { verdict, states, total: done.seconds, alone: searchMs / 1000 };
+  const { searchMs, ...rest } = JSON.parse(done.text) as Result & { searchMs: number };
+  return { ...rest, total: done.seconds, alone: searchMs / 1000 };
 }
 
 const cell = (text: string | number, width: number): string => String(text).padStart(width);
-const seconds = (value: number): string => value.toFixed(2);
+const seconds = (value: number): string => value.toFixed(value < 1 ? 3 : 2);
+
+const row = (program: string, n: number, theirs: Result, mine: Result): string =>
+  [
+    program.padEnd(21) + cell(n, 2),
+    theirs.verdict.padStart(10) + mine.verdict.padStart(10),
+    cell(theirs.states, 11) + cell(mine.states, 9),
+    cell(seconds(theirs.total), 9) + cell(seconds(mine.total), 8),
+    cell(seconds(theirs.alone), 9) + cell(seconds(mine.alone), 8),
+    cell(theirs.memoryMb.toFixed(0), 7) + cell(mine.memoryMb.toFixed(0), 6),
+    cell((theirs.total / mine.total).toFixed(1), 8) + cell((theirs.alone / mine.alone).toFixed(1), 7),
+  ].join("");
 
 const folder = mkdtempSync(join(tmpdir(), "spin-"));
 try {
-  console.log("program               N  verdict           states       from source       search alone    ratio");
-  console.log("                         Spin     ours     Spin    ours    Spin    ours    Spin    ours  Spin/ours");
+  console.log(
+    "                        verdict             states              from source, s   alone, s         memory, MB   Spin/ours",
+  );
+  console.log(
+    "program               N      Spin      ours       Spin     ours     Spin    ours     Spin    ours   Spin  ours  source  alone",
+  );
   for (const family of AGAINST_SPIN) {
     for (const broken of family.hasBroken ? [false, true] : [false]) {
       const model = fileURLToPath(new URL(`../../bench/spin/${family.name}.pml`, import.meta.url));
-      for (const n of SIZES) {
-        const theirs = spin(model, n, broken, folder);
+      const states: number[] = [];
+      for (let n = 2; n <= SIZE_MAX; n++) {
+        const theirs = spin(model, n, broken, folder, slotsFor(states));
         if (theirs === null) break;
-        const mine = ours(family, n, broken);
-        console.log(
-          `${`${family.name}${broken ? ", broken" : ""}`.padEnd(21)}${cell(n, 2)}  ${theirs.verdict.padEnd(9)}${mine.verdict.padEnd(8)}` +
-            `${cell(theirs.states, 9)}${cell(mine.states, 8)}${cell(seconds(theirs.total), 8)}${cell(seconds(mine.total), 8)}` +
-            `${cell(seconds(theirs.alone), 8)}${cell(seconds(mine.alone), 8)}${cell((theirs.total / mine.total).toFixed(1), 9)}`,
-        );
+        states.push(theirs.states);
+        console.log(row(`${family.name}${broken ? ", broken" : ""}`, n, theirs, ours(family, n, broken)));
       }
     }
   }

@@ -8,4 +8,6 @@ if (family === undefined) throw new Error(`no family ${name}`);
 const began = performance.now();
 const program = family.program(Number(size), broken === "broken");
 const { verdict, states, steps } = exploreThreads(program, { search: "states", stopAtFinding: true });
-console.log(JSON.stringify({ verdict, states, steps, searchMs: performance.now() - began }));
+const searchMs = performance.now() - began;
+const memoryMb = process.resourceUsage().maxRSS / 1024;
+console.log(JSON.stringify({ verdict, states, steps, searchMs, memoryMb }));
