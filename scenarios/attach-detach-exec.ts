@@ -9,6 +9,7 @@
 
 import type { BootedKernel } from "../model/boot.ts";
 import type { Ptr } from "../sim/index.ts";
+import { boundKiller, boundTarget, boundTracer } from "./programs/small.ts";
 import { execLoop, killall, populateLastObject, populateMergedCache, spinner } from "./programs/target.ts";
 import { stopDetach, stopDetachEvenly, tracerMain, tracerMemory } from "./programs/tracer.ts";
 import type { Parameters, Scenario } from "./scenario.ts";
@@ -37,20 +38,23 @@ function populate(kernel: BootedKernel, parameters: Parameters, targets: number,
  * gives back the second may take; the target and init have the other.
  */
 function populateSmall(kernel: BootedKernel, parameters: Parameters): void {
-  const { machine } = kernel;
-  const other = Math.min(1, parameters.cpus - 1);
-  const task = kernel.process({ comm: "exe", pid: 5118, subject: true }, execLoop, 1);
-  machine.bind(task, other);
-  machine.bind(kernel.init, other);
-  for (const pid of [5377, 5382]) {
-    const { ops, data } = tracerMemory(machine);
-    const pids = [kernel.getPid(task)];
-    const tracer = kernel.process({ comm: "expl_ptratt", pid }, tracerMain, pids, ops, data, 1, stopDetachEvenly);
-    machine.bind(tracer, 0);
-  }
+  const task = boundTarget(kernel, execLoop, 1);
+  for (const pid of [5377, 5382]) boundTracer(kernel, pid, task, stopDetachEvenly);
+  populateEmptyingPage(kernel, parameters);
+}
+
+/** One tracer, and one who kills the target. */
+function populateSmallKill(kernel: BootedKernel, parameters: Parameters): void {
+  const task = boundTarget(kernel, execLoop, 1);
+  boundTracer(kernel, 5377, task, stopDetachEvenly);
+  boundKiller(kernel, task);
+  populateEmptyingPage(kernel, parameters);
+}
+
+/** Only here can a page of struct utrace be given back and unmapped: with slub_debug no cache is merged. */
+function populateEmptyingPage(kernel: BootedKernel, parameters: Parameters): void {
   const { SLUB_DEBUG, DEBUG_PAGEALLOC } = parameters.config;
-  // Only here can a page of struct utrace be given back and unmapped: with slub_debug no cache is merged.
-  if (SLUB_DEBUG !== true && DEBUG_PAGEALLOC === true) machine.bind(populateLastObject(kernel), 0);
+  if (SLUB_DEBUG !== true && DEBUG_PAGEALLOC === true) kernel.machine.bind(populateLastObject(kernel), 0);
 }
 
 /** What all three forms are known to show. */
@@ -82,10 +86,19 @@ export const attachDetachExec: Scenario = {
   program: (parameters) => world("attach-detach-exec", parameters, (kernel, p) => populate(kernel, p, 1, 0)),
 };
 
+const attachDetachExecKillSmall: Scenario = {
+  name: "attach-detach-exec-kill-small",
+  title: "One tracer of one round, one exec and one kill, every task bound to a CPU: what can go wrong at all?",
+  source: "attach-detach-exec-kill, with one tracer",
+  known: KNOWN,
+  program: (parameters) => world("attach-detach-exec-kill-small", parameters, populateSmallKill),
+};
+
 export const attachDetachExecKill: Scenario = {
   name: "attach-detach-exec-kill",
   title: "The same under a loop of killall -9: does the freed struct get written to?",
   source: "Alexey Dobriyan, 2008-08-27 15:00: in parallel with killall -9 expl_ptratt and exe",
   known: KNOWN,
+  small: attachDetachExecKillSmall,
   program: (parameters) => world("attach-detach-exec-kill", parameters, (kernel, p) => populate(kernel, p, 2, 1)),
 };

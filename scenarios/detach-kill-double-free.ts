@@ -11,10 +11,33 @@
  */
 
 import type { Ptr } from "../sim/index.ts";
+import { boundKiller, boundTarget, boundTracer } from "./programs/small.ts";
 import { pausing, spinner, syscallLoop } from "./programs/target.ts";
 import { killAtStop, stopAtSyscallDetach, syscall_tracer_ops, tracerMemory, tracerOfMany } from "./programs/tracer.ts";
 import type { Scenario } from "./scenario.ts";
 import { world } from "./world.ts";
+
+const detachKillDoubleFreeSmall: Scenario = {
+  name: "detach-kill-double-free-small",
+  title: "One tracer that detaches at a system call, and one kill, every task bound to a CPU",
+  source: "detach-kill-double-free, without the tasks that the freed struct is handed out to",
+  known: [
+    "use-after-free",
+    "double-free",
+    "slab-corruption",
+    "paging-fault",
+    "bug-on",
+    "lock-misuse",
+    "leak",
+    "spec-divergence",
+  ],
+  program: (parameters) =>
+    world("detach-kill-double-free-small", parameters, (kernel) => {
+      const task = boundTarget(kernel, syscallLoop, 1);
+      boundTracer(kernel, 5377, task, stopAtSyscallDetach, syscall_tracer_ops);
+      boundKiller(kernel, task);
+    }),
+};
 
 export const detachKillDoubleFree: Scenario = {
   name: "detach-kill-double-free",
@@ -31,6 +54,7 @@ export const detachKillDoubleFree: Scenario = {
     "leak",
     "spec-divergence",
   ],
+  small: detachKillDoubleFreeSmall,
   program: (parameters) =>
     world("detach-kill-double-free", parameters, (kernel) => {
       const target = kernel.process({ comm: "exe", pid: 5118, subject: true }, syscallLoop, 40);

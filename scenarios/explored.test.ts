@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { exploreMachine } from "../sim/index.ts";
 import { attachDetachExecSmall } from "./attach-detach-exec.ts";
+import { SCENARIOS } from "./index.ts";
 import { type GivenParameters, resolveParameters } from "./parameters.ts";
 
 const explored = (given: GivenParameters, options: Parameters<typeof exploreMachine>[1] = {}) =>
@@ -34,4 +35,47 @@ describe("attach-detach-exec-small, every schedule without preemptions", () => {
     const config = "DEBUG_PAGEALLOC=n";
     expect(kindsOf(explored({ config }, { reduces: false }))).toEqual(kindsOf(explored({ config })));
   });
+});
+
+/** The small form of a scenario. */
+function small(name: string) {
+  const found = SCENARIOS.find((scenario) => scenario.name === name)?.small;
+  if (found === undefined) throw new Error(`${name} has no small form`);
+  return found;
+}
+
+/** What must not depend on how the search goes about it. */
+const shown = (name: string, options: Parameters<typeof exploreMachine>[1], config = "") => {
+  const result = exploreMachine(small(name).program(resolveParameters({ config })), options);
+  return { complete: result.complete, outcomes: result.outcomes, findings: kindsOf(result) };
+};
+
+describe("small forms of scenarios, with the states remembered or not, with a choice before every step or not", () => {
+  test.each([
+    ["reap-detach", 0],
+    ["exit-attach", 0],
+  ])("%s, %i preemptions: the same ends and findings in all four ways", (name, preemptions) => {
+    const all = shown(name, { preemptions });
+    expect(all.complete).toBe(true);
+    expect(all.outcomes.length).toBeGreaterThan(10);
+    expect(shown(name, { preemptions, reduces: false })).toEqual(all);
+    expect(shown(name, { preemptions, caches: false })).toEqual(all);
+    expect(shown(name, { preemptions, caches: false, reduces: false })).toEqual(all);
+  });
+
+  test("reap-detach, 1 preemption: the leak, and the same ends in three ways", () => {
+    const all = shown("reap-detach", { preemptions: 1 });
+    expect(all).toMatchObject({ complete: true, findings: ["leak in utrace_attach_task"] });
+    expect(shown("reap-detach", { preemptions: 1, reduces: false })).toEqual(all);
+    expect(shown("reap-detach", { preemptions: 1, caches: false })).toEqual(all);
+  });
+
+  test.each(["stop-resume", "detach-kill-double-free", "two-engines", "attach-detach-exec-kill"])(
+    "%s, no preemption: the same ends and findings with a choice before every step",
+    (name) => {
+      const all = shown(name, { preemptions: 0 });
+      expect(all.complete).toBe(true);
+      expect(shown(name, { preemptions: 0, reduces: false })).toEqual(all);
+    },
+  );
 });

@@ -75,6 +75,10 @@ export const NOTE = 35;
 export const WAIT_INACTIVE = 36;
 export const END = 37;
 export const FORGET = 38;
+/** What a {@link FORGET} takes out of the past of a function: all, or what came since the last {@link BEGIN_ROUNDS}. */
+export const FORGET_ALL = 0;
+export const BEGIN_ROUNDS = 1;
+export const FORGET_ROUND = 2;
 
 /** Name of each kind, as shown in histories. */
 export const KIND_NAMES: readonly string[] = [

@@ -12,6 +12,7 @@ import {
   ask,
   askWith,
   BARRIER,
+  BEGIN_ROUNDS,
   BUG as BUG_OP,
   CALL_RCU,
   CHOOSE,
@@ -20,6 +21,8 @@ import {
   COND_RESCHED,
   END,
   FORGET,
+  FORGET_ALL,
+  FORGET_ROUND,
   FREE,
   IRQ_AS_IS,
   IRQ_DISABLE,
@@ -253,7 +256,15 @@ export const note = (subject: string, ptr: Ptr, value: number): Kernel<void> =>
  * @param live - The locals that are read before they are set again.
  */
 export const forget = (label: string, ...live: readonly number[]): Kernel<void> =>
-  askWith(FORGET, 0, -1, 0, 0, 0, [label, ...live]);
+  askWith(FORGET, 0, -1, FORGET_ALL, 0, 0, [label, ...live]);
+
+/**
+ * Stands before a loop in a generator that a {@link kernel} function goes through: {@link forgetRound} takes back to here
+ * what the function has been handed. No step, no effect on a run. One such loop may not stand inside another.
+ */
+export const beginRounds = (): Kernel<void> => askWith(FORGET, 0, -1, BEGIN_ROUNDS, 0, 0, null);
+/** Stands at the end of each round of a loop that leaves nothing behind: one round is as good as another. */
+export const forgetRound = (): Kernel<void> => askWith(FORGET, 0, -1, FORGET_ROUND, 0, 0, null);
 
 /** The running task's struct: the kernel's `current`. */
 export const current = (): Ptr => running.context.task;

@@ -4,7 +4,9 @@
  * @see arch/x86/kernel/entry_64.S, signal_64.c, ptrace.c of 2.6.28
  */
 import {
+  beginRounds,
   forget,
+  forgetRound,
   type KernelFunction,
   kernel,
   local_irq_disable,
@@ -113,12 +115,15 @@ export const do_int3 = kernel(function* do_int3() {
  * one instruction.
  */
 export function* user_mode(ns: number) {
+  yield* beginRounds();
   for (;;) {
     const stepping = globals().trapFlag(current());
     const cut = yield* user(ns);
     yield* note("user-mode", current(), 0);
-    if (cut !== 0) yield* ret_to_user();
-    else {
+    if (cut !== 0) {
+      yield* ret_to_user();
+      yield* forgetRound();
+    } else {
       if (!stepping) return;
       yield* do_debug();
       yield* ret_to_user();

@@ -7,10 +7,12 @@ import { container_of, globalsOf, type KernelFunction, kernel, type Ptr } from "
 import {
   add,
   BUG_ON,
+  beginRounds,
   call_rcu,
   choose,
   current,
   forget,
+  forgetRound,
   kmem_cache_free,
   load,
   mod_timer,
@@ -123,6 +125,20 @@ const polls = kernel(function* polls_until_set(at: Ptr) {
   yield* store(at, C.b, 1);
 });
 
+/** As {@link polls}, with its loop in a generator that the function goes through. */
+function* waitUntilSet(at: Ptr) {
+  yield* beginRounds();
+  while ((yield* load(at, C.a)) === 0) {
+    yield* sys_sched_yield();
+    yield* forgetRound();
+  }
+}
+const pollsElsewhere = kernel(function* polls_elsewhere(at: Ptr) {
+  const before = yield* load(at, C.b);
+  yield* waitUntilSet(at);
+  yield* store(at, C.b, before + 1);
+});
+
 const keys = (program: Program, options: Parameters<typeof exploreMachine>[1]) =>
   exploreMachine(program, options)
     .findings.map(({ key }) => key)
@@ -184,6 +200,14 @@ describe("exploring a program on the machine", () => {
   test("goes round a polling loop once, and is done without any bound", () => {
     const { complete, bounds } = exploreMachine(sharing([sleeps, polls]));
     expect({ complete, bounds }).toMatchObject({ complete: true, bounds: { preemptions: null } });
+  });
+
+  test("goes round a loop in a generator once, and keeps what the function knew before it", () => {
+    const ends = exploreMachine(sharing([pollsElsewhere, sleeps]), { preemptions: 2 });
+    expect(ends).toMatchObject({ complete: true, cutOff: 0 });
+    expect(ends.findings.map(({ finding }) => finding.kind)).toEqual(["bug-on"]);
+    const without = exploreMachine(sharing([pollsElsewhere, sleeps]), { preemptions: 2, caches: false });
+    expect(without.cutOff).toBeGreaterThan(0);
   });
 
   test("comes to the same when it is put aside after every piece and taken up again", () => {

@@ -55,6 +55,8 @@ export interface MachineExploration {
   /** Distinct states in which there was a choice, at the largest number of preemptions gone through. */
   readonly states: number;
   readonly steps: number;
+  /** Hashes of the distinct states in which the world ended, sorted. */
+  readonly outcomes: readonly string[];
   /** Runs cut off at the bound on steps: with any, nothing is complete. */
   readonly cutOff: number;
   /** Distinct findings, those with the fewest preemptions first. */
@@ -185,6 +187,7 @@ export class MachineExplorer {
       executions,
       states,
       steps,
+      outcomes: [...this.search.ends].sort(),
       cutOff: this.search.cutOff,
       findings: [...this.findings.values()],
       bounds: { preemptions: this.covered, stepsMax: this.machine.options.stepsMax },

@@ -17,9 +17,11 @@
 import { Context } from "../../context.ts";
 import {
   ATOMIC,
+  BEGIN_ROUNDS,
   CALL,
   CALL_RCU,
   FORGET,
+  FORGET_ALL,
   type FunctionInfo,
   NOTE,
   type Ptr,
@@ -166,6 +168,9 @@ class Voice {
   private readonly opaque: boolean[] = [];
   private readonly lo: number[] = [];
   private readonly hi: number[] = [];
+  /** Past of each function at the beginning of its loop. */
+  private readonly loBefore: number[] = [];
+  private readonly hiBefore: number[] = [];
   depth = -1;
   /** The place it is at; null where it is nowhere. */
   at: Place | null = null;
@@ -228,7 +233,8 @@ class Voice {
         this.push(request.value, request.args, request.payload as Frame);
         value = undefined;
       } else if (request.kind === FORGET) {
-        this.forget(request.payload as readonly unknown[]);
+        if (request.value === FORGET_ALL) this.forget(request.payload as readonly unknown[]);
+        else this.forgetRound(request.value === BEGIN_ROUNDS);
         value = 0;
       } else if (request.kind === NOTE) value = 0;
       else return true;
@@ -244,6 +250,18 @@ class Voice {
     for (const value of live) values.mix(hash, value);
     this.lo[depth] = hash.lo;
     this.hi[depth] = hash.hi;
+  }
+
+  /** Notes the innermost function's past at the beginning of a loop, or goes back to it. */
+  private forgetRound(begins: boolean): void {
+    const { depth, lo, hi, loBefore, hiBefore } = this;
+    if (begins) {
+      loBefore[depth] = lo[depth] as number;
+      hiBefore[depth] = hi[depth] as number;
+    } else {
+      lo[depth] = loBefore[depth] as number;
+      hi[depth] = hiBefore[depth] as number;
+    }
   }
 
   private leave(value: unknown): void {

@@ -71,6 +71,7 @@ export interface SearchAside {
   readonly bounded: boolean;
   /** The events up to the newest branch. */
   readonly schedule: readonly number[];
+  readonly ends: readonly string[];
   readonly branches: readonly BranchAside[];
   readonly visited: VisitedAside;
 }
@@ -96,6 +97,8 @@ export class Search {
   /** Some schedule was left out for its preemptions. */
   bounded = false;
   readonly findings = new Map<string, ExploredFinding>();
+  /** Hashes of the states in which the world ended. */
+  readonly ends = new Set<string>();
   private readonly visited: Visited;
   private readonly branches: Branch[] = [];
   private last: Context | null = null;
@@ -163,6 +166,7 @@ export class Search {
       cutOff,
       bounded,
       schedule,
+      ends: [...this.ends],
       branches,
       visited: this.visited.putAside(),
     };
@@ -177,6 +181,7 @@ export class Search {
     this.bounded = aside.bounded;
     this.visited.takeUp(aside.visited);
     this.begun = aside.begun;
+    for (const end of aside.ends) this.ends.add(end);
     for (const { at, events, costs, next, last, used } of aside.branches) {
       while (machine.steps < at) machine.apply(aside.schedule[machine.steps] as number);
       const saved = machine.save();
@@ -219,6 +224,9 @@ export class Search {
       if (machine.stopped) break;
       const count = machine.collect();
       if (count === 0) {
+        machine.save();
+        const { lo, hi } = machine.fingerprint(-1);
+        this.ends.add(`${lo} ${hi}`);
         endOfWorld(machine);
         this.note();
         break;
