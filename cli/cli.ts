@@ -201,7 +201,7 @@ function addReplay(program: Command, io: Io, done: (code: number) => void): void
 function addFuzz(program: Command, io: Io, done: (code: number) => void): void {
   const command = program
     .command("fuzz")
-    .description("run generated programs under random schedules; keep what they show, by cause, shrunk, simplest first")
+    .description("run generated programs under random schedules; count known causes, shrink and keep new ones")
     .option("--minutes <M>", "how long; Ctrl-C ends it sooner, and nothing is lost", positive)
     .option("--programs <N>", "programs for each lifetime at most (default: 1000 without --minutes)", wholeNumber(1))
     .option("--schedules <N>", "schedules for each program", wholeNumber(1), 10)
@@ -209,7 +209,9 @@ function addFuzz(program: Command, io: Io, done: (code: number) => void): void {
     .option("--lifetime <NAME>", "one lifetime of struct utrace, or all in turn", "all")
     .option("--patches <LIST>", "fixes to apply: all, none, or names (default: none)")
     .option("--memory <MODEL>", "memory model (default: sc)")
-    .option("--out <DIR>", "folder for what is found; what is there already is known", "fuzz-findings");
+    .option("--known", "shrink and keep known causes too")
+    .option("--out <DIR>", "folder for what is found; what is there already is not shrunk again", "fuzz-findings");
+  addJobsOption(command);
   addJsonOption(command).action(async (options) => {
     done(await fuzzCommand(io, options));
   });

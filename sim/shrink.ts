@@ -9,7 +9,7 @@
  */
 import { type Cost, CostMeter, simpler } from "./cost.ts";
 import { type Finding, findingKey } from "./finding.ts";
-import { execute, type Program } from "./run.ts";
+import { execute, type Program, type RunResult } from "./run.ts";
 import { GuidedStrategy } from "./strategies/replay.ts";
 import type { Strategy } from "./strategies/strategy.ts";
 import { type Stretch, type Stretches, StretchRecorder, StretchStrategy } from "./strategies/stretches.ts";
@@ -26,6 +26,8 @@ export interface ShrinkOptions {
   readonly triesMax?: number;
   /** Asked before each run; false ends the shrinking. */
   readonly goesOn?: () => boolean;
+  /** Whether a run that shows the finding will do, for who asks for more than the same key. Default: any will. */
+  readonly accepts?: (run: Pick<RunResult, "findings" | "schedule">) => boolean;
 }
 
 /** Shrinks `schedule` while the finding with the same key stays. */
@@ -50,17 +52,19 @@ class Shrinker {
   private readonly program: Program;
   private readonly triesMax: number;
   private readonly goesOn: () => boolean;
+  private readonly accepts: NonNullable<ShrinkOptions["accepts"]>;
   private tried = 0;
   private best: Candidate | null = null;
 
   constructor(
     program: Program,
     private readonly key: string,
-    { triesMax, goesOn }: ShrinkOptions,
+    { triesMax, goesOn, accepts }: ShrinkOptions,
   ) {
     this.program = program;
     this.triesMax = triesMax ?? 4000;
     this.goesOn = goesOn ?? (() => true);
+    this.accepts = accepts ?? (() => true);
   }
 
   shrink(schedule: Int32Array): ShrinkResult {
@@ -122,7 +126,7 @@ class Shrinker {
     const recorder = new StretchRecorder(meter);
     const shows = (findings: readonly Finding[]): boolean => findings.some((found) => findingKey(found) === this.key);
     const result = execute(this.program, recorder, { until: shows });
-    if (!shows(result.findings)) return null;
+    if (!shows(result.findings) || !this.accepts(result)) return null;
     return { schedule: result.schedule, cost: meter.cost(), stretches: recorder.stretches() };
   }
 }

@@ -1,17 +1,27 @@
 /**
  * The fuzzer: program after program, each under some schedules, from a seed that decides all of them.
  *
- * A run is judged up to its first finding. What it finds is told apart by cause, shrunk (the program by fast-check, the
- * schedule by `sim/shrink.ts`), and kept with one token. It has no clock and no files: who calls {@link Fuzzer.next}
- * says for how long, and keeps what comes.
+ * A run is judged up to its first finding. What it finds is told apart by cause (`known.ts`); it can be shrunk, the
+ * program by fast-check and the schedule by `sim/shrink.ts`, to one token. It has no clock and no files: who calls
+ * {@link Fuzzer.next} says for how long, and keeps what comes.
  */
 import fc from "fast-check";
 import { costOf } from "../../sim/cost.ts";
-import { execute, type Finding, findingKey, makeStrategy, shrink } from "../../sim/index.ts";
+import {
+  execute,
+  type Finding,
+  findingKey,
+  makeStrategy,
+  type Program,
+  type RunResult,
+  shrink,
+} from "../../sim/index.ts";
 import { makeRng } from "../../sim/rng.ts";
 import { GuidedStrategy } from "../../sim/strategies/replay.ts";
 import { anyCase, anyCaseParameters } from "./arbitraries.ts";
 import { type FuzzCase, programOf } from "./case.ts";
+import { Evidence } from "./evidence.ts";
+import { causesOf } from "./known.ts";
 import { formatToken } from "./token.ts";
 
 export interface FuzzOptions {
@@ -24,19 +34,11 @@ export interface FuzzOptions {
   readonly schedules: number;
 }
 
-/**
- * What tells findings of generated programs apart: {@link findingKey} without the names of their tasks, and without
- * sizes, which depend on the config.
- */
-export const causeOf = (finding: Pick<Finding, "kind" | "function" | "title">): string =>
-  findingKey(finding)
-    .replace(/\b(target|tracer|sender)\d*(\/\d+)?/g, "$1")
-    .replace(/ \(size \d+\)/, "");
-
 /** A cause, with the simplest run that shows it. */
 export interface FuzzFinding {
-  /** See {@link causeOf}. */
+  /** See {@link Judged.cause}. */
   readonly cause: string;
+  readonly known: boolean;
   readonly finding: Finding;
   readonly fuzzCase: FuzzCase;
   readonly schedule: Int32Array;
@@ -54,18 +56,50 @@ export interface FuzzSize {
 
 /** What one program came to. */
 export interface FuzzRound {
+  /** Which program of the seed it was, from 0. */
+  readonly number: number;
   readonly fuzzCase: FuzzCase;
   readonly runs: number;
   readonly steps: number;
   readonly cutOff: number;
   /** First findings of its runs, by cause, not shrunk. */
   readonly raw: ReadonlyMap<string, RawFinding>;
+  /** Hash of each run, in order. */
+  readonly hashes: readonly string[];
 }
 /** A finding as it was found. */
 export interface RawFinding {
   readonly finding: Finding;
   readonly schedule: Int32Array;
+  readonly known: boolean;
   count: number;
+}
+
+/** Whether a finding is one that somebody has judged. */
+export interface Judged {
+  /** Name of the known cause; of an unknown one, what tells it apart: see {@link symptomOf}. */
+  readonly cause: string;
+  readonly known: boolean;
+}
+
+/**
+ * What tells findings of generated programs apart that nobody has judged: kind, function and title, the functions that
+ * led there, and what was touched; without the names of their tasks, and without sizes, which depend on the config.
+ */
+export function symptomOf(finding: Finding): string {
+  const functions = finding.backtrace.slice(1, 3).map(({ name }) => name);
+  const where = [...functions, finding.access].filter((word) => word !== "");
+  return `${findingKey(finding)}${where.length === 0 ? "" : ` (${where.join(", ")})`}`
+    .replace(/\b(target|tracer|sender)\d+(\/\d+)?/g, "$1")
+    .replace(/ \(size \d+\)/, "");
+}
+
+/** Judges a finding by the run that ended with it. */
+export function judge(fuzzCase: FuzzCase, program: Program, finding: Finding, schedule: Int32Array): Judged {
+  const [cause, ...others] = causesOf(new Evidence(finding, program, schedule), fuzzCase.parameters);
+  // Two whose signs fit are not told apart, so it is neither for sure.
+  if (cause === undefined || others.length > 0) return { cause: symptomOf(finding), known: false };
+  return { cause: cause.name, known: true };
 }
 
 const anyOf = (options: FuzzOptions): fc.Arbitrary<FuzzCase> =>
@@ -80,7 +114,6 @@ const anyOf = (options: FuzzOptions): fc.Arbitrary<FuzzCase> =>
 /** Generates programs, runs them, and shrinks what they show. */
 export class Fuzzer {
   private readonly arbitrary: fc.Arbitrary<FuzzCase>;
-  private readonly seeds = new Map<FuzzCase, number>();
   private program = 0;
 
   constructor(private readonly options: FuzzOptions) {
@@ -89,67 +122,82 @@ export class Fuzzer {
 
   /** The next program, run under its schedules. */
   next(): FuzzRound {
-    const number = this.program++;
-    const fcSeed = makeRng(`${this.options.seed}/${number}`).below(0x7fffffff);
-    const fuzzCase = this.generate(fcSeed);
-    this.seeds.clear();
-    this.seeds.set(fuzzCase, fcSeed);
+    return this.round(this.program++);
+  }
+
+  /** A program by its number, run under its schedules. Depends on the options and the number alone. */
+  round(number: number): FuzzRound {
+    const fuzzCase = this.generate(number);
     const program = programOf(fuzzCase);
     const raw = new Map<string, RawFinding>();
+    const hashes: string[] = [];
     let steps = 0;
     let cutOff = 0;
     for (let run = 0; run < this.options.schedules; run++) {
       const strategy = makeStrategy("random", `${this.options.seed}/${number}/${run}`);
       const result = execute(program, strategy, { until, scheduleOnlyOnFinding: true });
       steps += result.steps;
+      hashes.push(result.historyHash);
       if (result.cutOff) cutOff++;
       const [finding] = result.findings;
       if (finding === undefined) continue;
-      const cause = causeOf(finding);
-      const known = raw.get(cause);
-      if (known !== undefined) known.count++;
-      else raw.set(cause, { finding, schedule: result.schedule.slice(0, finding.step + 1), count: 1 });
+      const schedule = result.schedule.slice(0, finding.step + 1);
+      const { cause, known } = judge(fuzzCase, program, finding, schedule);
+      const before = raw.get(cause);
+      if (before !== undefined) before.count++;
+      else raw.set(cause, { finding, schedule, known, count: 1 });
     }
-    return { fuzzCase, runs: this.options.schedules, steps, cutOff, raw };
+    return { number, fuzzCase, runs: this.options.schedules, steps, cutOff, raw, hashes };
   }
 
   /**
-   * The simplest run that shows what `raw` does, from the program of the round just run.
+   * The simplest run that shows the cause of `raw`, which program `number` showed.
    *
    * @param tries - How hard to look: runs for each simpler program, and runs for the schedule.
    */
-  simplify(round: FuzzRound, raw: RawFinding, tries: ShrinkTries = SHRINK_TRIES): FuzzFinding {
-    const cause = causeOf(raw.finding);
-    let best = { fuzzCase: round.fuzzCase, schedule: raw.schedule, finding: raw.finding };
+  simplify(
+    number: number,
+    raw: Pick<RawFinding, "finding" | "schedule">,
+    tries: ShrinkTries = SHRINK_TRIES,
+  ): FuzzFinding {
+    const given = this.generate(number);
+    const { cause } = judge(given, programOf(given), raw.finding, raw.schedule);
+    let best = { fuzzCase: given, schedule: raw.schedule, finding: raw.finding };
     let programs = 0;
     const shows = (candidate: FuzzCase): boolean => {
-      if (JSON.stringify(candidate) === JSON.stringify(round.fuzzCase)) return true;
+      if (JSON.stringify(candidate) === JSON.stringify(given)) return true;
       if (programs++ >= tries.programs) return false;
       const found = this.look(candidate, cause, best.schedule, tries.runs);
       if (found === null) return false;
       best = { fuzzCase: candidate, ...found };
       return true;
     };
-    const seed = this.seeds.get(round.fuzzCase);
-    if (seed !== undefined)
-      fc.check(
-        fc.property(this.arbitrary, (candidate) => !shows(candidate)),
-        { seed, numRuns: 1 },
-      );
+    fc.check(
+      fc.property(this.arbitrary, (candidate) => !shows(candidate)),
+      { seed: this.seedOf(number), numRuns: 1 },
+    );
     const program = programOf(best.fuzzCase);
-    const { schedule } = shrink(program, best.schedule, best.finding, { triesMax: tries.schedule });
-    const again = execute(program, new GuidedStrategy(schedule), { until });
-    const finding = again.findings.find((one) => causeOf(one) === cause) ?? best.finding;
-    return describe(best.fuzzCase, schedule, finding);
+    const { schedule } = shrink(program, best.schedule, best.finding, {
+      triesMax: tries.schedule,
+      // The same words may come for another reason.
+      accepts: (run) => this.shows(best.fuzzCase, cause, run) !== null,
+    });
+    const shrunk = this.look(best.fuzzCase, cause, schedule, 0) ?? best;
+    return describe(best.fuzzCase, shrunk.schedule, shrunk.finding);
   }
 
-  private generate(seed: number): FuzzCase {
+  /** The program of a number. */
+  generate(number: number): FuzzCase {
     const made: FuzzCase[] = [];
     const keep = fc.property(this.arbitrary, (fuzzCase) => {
       made.push(fuzzCase);
     });
-    fc.check(keep, { seed, numRuns: 1 });
+    fc.check(keep, { seed: this.seedOf(number), numRuns: 1 });
     return made[0] as FuzzCase;
+  }
+
+  private seedOf(number: number): number {
+    return makeRng(`${this.options.seed}/${number}`).below(0x7fffffff);
   }
 
   /** Looks for a cause in a program: along a schedule that showed it in another, then at random. */
@@ -163,11 +211,23 @@ export class Fuzzer {
     for (let run = 0; run <= runs; run++) {
       const strategy = run === 0 ? new GuidedStrategy(schedule) : makeStrategy("random", `shrink/${run}`);
       const result = execute(program, strategy, { until, scheduleOnlyOnFinding: true });
-      const [finding] = result.findings;
-      if (finding === undefined || causeOf(finding) !== cause) continue;
-      return { schedule: result.schedule.slice(0, finding.step + 1), finding };
+      const shown = this.shows(fuzzCase, cause, result);
+      if (shown !== null) return shown;
     }
     return null;
+  }
+
+  /** A run up to its first finding, if that is of this cause. */
+  private shows(
+    fuzzCase: FuzzCase,
+    cause: string,
+    { findings, schedule }: Pick<RunResult, "findings" | "schedule">,
+  ): { schedule: Int32Array; finding: Finding } | null {
+    const [finding] = findings;
+    if (finding === undefined) return null;
+    const along = schedule.slice(0, finding.step + 1);
+    if (judge(fuzzCase, programOf(fuzzCase), finding, along).cause !== cause) return null;
+    return { schedule: along, finding };
   }
 }
 
@@ -180,7 +240,7 @@ export interface ShrinkTries {
   /** Runs to shrink the schedule. */
   readonly schedule: number;
 }
-const SHRINK_TRIES: ShrinkTries = { programs: 150, runs: 30, schedule: 600 };
+const SHRINK_TRIES: ShrinkTries = { programs: 120, runs: 10, schedule: 300 };
 
 const until = (findings: readonly Finding[]): boolean => findings.length > 0;
 
@@ -200,7 +260,8 @@ function partsOf({ script }: FuzzCase): number {
 export function describe(fuzzCase: FuzzCase, schedule: Int32Array, finding: Finding): FuzzFinding {
   const { preemptions } = costOf(programOf(fuzzCase), schedule);
   const size = { parts: partsOf(fuzzCase), preemptions, steps: schedule.length };
-  return { cause: causeOf(finding), finding, fuzzCase, schedule, token: formatToken({ fuzzCase, schedule }), size };
+  const judged = judge(fuzzCase, programOf(fuzzCase), finding, schedule);
+  return { ...judged, finding, fuzzCase, schedule, token: formatToken({ fuzzCase, schedule }), size };
 }
 
 /** Whether `a` is simpler than `b`. */

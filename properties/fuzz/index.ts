@@ -15,14 +15,18 @@ export {
   anyTracerStep,
 } from "./arbitraries.ts";
 export { type CaseParameters, type FuzzCase, programOf } from "./case.ts";
+export { Evidence } from "./evidence.ts";
 export {
-  causeOf,
   Fuzzer,
   type FuzzFinding,
   type FuzzOptions,
   type FuzzRound,
   type FuzzSize,
+  type Judged,
+  judge,
   type RawFinding,
   simplerThan,
+  symptomOf,
 } from "./fuzzer.ts";
+export { causesOf, KNOWN_CAUSES, type KnownCause, knownCause } from "./known.ts";
 export { BadToken, formatToken, parseToken, type Reproduction, TOKEN_VERSION } from "./token.ts";

@@ -57,7 +57,11 @@ export const prototype: Lifetime = {
     if (patched("stop-relookup")) return yield* pointer.afterStop(task, utrace);
     const own = yield* pointer.own(task);
     const killed = ((yield* data_race(load(task, TASK.pending.signal))) & sigmask(SIGKILL)) !== 0;
-    if (((yield* data_race(load(task, TASK.utrace_flags))) & UTRACE_EVENT.QUIESCE) === 0) return killed;
+    if (((yield* data_race(load(task, TASK.utrace_flags))) & UTRACE_EVENT.QUIESCE) === 0) {
+      // Out of TASK_TRACED, which `stopped` stands for.
+      if (own !== 0) yield* assign_bits(own, UTRACE.stopped, 0);
+      return killed;
+    }
     // BUG(kernel): a detach that found the task stopped may be at work on this struct under the lock, and give it up.
     yield* assign_bits(own, UTRACE.stopped, 0);
     const report = INIT_REPORT();

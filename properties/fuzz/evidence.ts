@@ -1,0 +1,183 @@
+/**
+ * What a run that ended in a finding shows besides the finding: which functions were at work, and what its notes tell of
+ * the struct, the engines and the calls in question. Judged causes are told apart by it.
+ *
+ * A run that a fuzzer makes keeps no notes. They come from a second run along the same schedule, made when a sign asks
+ * for them first.
+ */
+import { execute, type Finding, type Program } from "../../sim/index.ts";
+import { GuidedStrategy } from "../../sim/strategies/replay.ts";
+
+/** What kernel code said of itself. */
+interface Said {
+  readonly task: string;
+  readonly subject: string;
+  readonly pointer: number;
+  readonly value: number;
+}
+
+/** Where an engine was attached. */
+interface Attached {
+  readonly utrace: number;
+  readonly target: number;
+}
+
+/** Who did something to the task of a finding: it itself, or another. */
+export type Who = "itself" | "another" | "nobody";
+
+/** A finding, and what led to it. */
+export class Evidence {
+  private said: readonly Said[] | null = null;
+
+  constructor(
+    readonly finding: Finding,
+    private readonly program: Program,
+    private readonly schedule: Int32Array,
+  ) {}
+
+  /** Kernel functions, innermost first: `utrace_stop < utrace_report_exit < do_exit`. */
+  get stack(): string {
+    return this.finding.backtrace.map(({ name }) => name).join(" < ");
+  }
+
+  /** The text of a divergence from the specification; else empty. */
+  get message(): string {
+    const { details } = this.finding;
+    return details.type === "message" ? details.message : "";
+  }
+
+  /** Cache of the object that was touched; empty if it is no object, or none any more. */
+  get cache(): string {
+    const { details } = this.finding;
+    return details.type === "memory" ? (details.object?.cache ?? "") : "";
+  }
+
+  /** Who gave up the struct that the finding is about; of a finding about none, the last struct of its task. */
+  get structGivenUpBy(): Who {
+    const { pointer } = this.finding;
+    const { taskAddress, task } = this.about;
+    const { structs } = this.attachments;
+    const own = [...structs].filter(([, of]) => of === taskAddress).map(([utrace]) => utrace);
+    const about = structs.has(pointer) ? pointer : own.at(-1);
+    const dying = this.notes.findLast((one) => one.subject === "struct-dying" && one.pointer === about);
+    if (dying === undefined) return "nobody";
+    return dying.task === task ? "itself" : "another";
+  }
+
+  /**
+   * Engines that could end the stop that the task it is about is in: those attached when it began, and how many of
+   * them wanted it. None, if the task gave up the struct itself in the pass before.
+   */
+  get stop(): { readonly attached: number; readonly wanting: number } {
+    const { taskAddress, task } = this.about;
+    const isAbout = (subject: string) => (one: Said) => one.subject === subject && one.pointer === taskAddress;
+    const end = this.notes.findLastIndex(isAbout("task-stopped"));
+    const before = this.notes.slice(0, Math.max(end, 0));
+    const pass = before.slice(Math.max(before.findLastIndex(isAbout("report-begin")), 0));
+    if (pass.some((one) => one.subject === "struct-dying" && one.task === task)) return { attached: 0, wanting: 0 };
+    const engines = this.enginesAfter(before);
+    return { attached: engines.length, wanting: engines.filter((wants) => wants).length };
+  }
+
+  /** How many engines are attached to the task it is about at its end. */
+  get enginesLeft(): number {
+    return this.enginesAfter(this.notes).length;
+  }
+
+  /** Whether another task took an engine or the struct away while the one of the finding was in a pass over its engines. */
+  get takenAwayInPass(): boolean {
+    const { task, taskAddress } = this.about;
+    const began = this.notes.findLastIndex((one) => one.subject === "report-begin" && one.pointer === taskAddress);
+    if (began < 0) return false;
+    return this.notes
+      .slice(began)
+      .some(({ subject, task: by }) => by !== task && (subject === "engine-detached" || subject === "struct-dying"));
+  }
+
+  /** Calls with this argument that other tasks made on engines of the task it is about. */
+  calls(name: string, argument: number): { readonly underway: number; readonly beforeAnyEvents: number } {
+    const { taskAddress } = this.about;
+    const { engines } = this.attachments;
+    const open = new Set<string>();
+    let beforeAnyEvents = 0;
+    let events = 0;
+    for (const { task, subject, pointer, value } of this.notes) {
+      if (subject === `${name} returns`) open.delete(task);
+      if (engines.get(pointer)?.target !== taskAddress) continue;
+      if (subject === "events-set") events |= value;
+      if (subject !== name || value !== argument) continue;
+      open.add(task);
+      if (events === 0) beforeAnyEvents++;
+    }
+    return { underway: open.size, beforeAnyEvents };
+  }
+
+  /** Whether a SIGKILL reached the task it is about. */
+  get wasKilled(): boolean {
+    const { taskAddress } = this.about;
+    return this.notes.some(({ subject, pointer }) => subject === "task-killed" && pointer === taskAddress);
+  }
+
+  /** The traced task that the finding is about: the one that ran, unless a divergence is about another's. */
+  private get about(): { readonly taskAddress: number; readonly task: string } {
+    const named = /; task [0-9a-f]{8}([0-9a-f]{8}): /.exec(this.message)?.[1];
+    if (named === undefined) return this.finding;
+    const taskAddress = Number.parseInt(named, 16);
+    const own = this.notes.find(({ subject, pointer }) => subject === "report-begin" && pointer === taskAddress);
+    return { taskAddress, task: own?.task ?? "" };
+  }
+
+  /** Which engine was attached to which task, and which struct was whose, over the whole run. */
+  private get attachments() {
+    const engines = new Map<number, Attached>();
+    const structs = new Map<number, number>();
+    const targets = new Map<string, number>();
+    for (const { task, subject, pointer, value } of this.notes) {
+      if (subject === "utrace_attach_task") targets.set(task, pointer);
+      if (subject !== "engine-attached") continue;
+      const target = targets.get(task) ?? 0;
+      engines.set(pointer, { utrace: value, target });
+      structs.set(value, target);
+    }
+    return { engines, structs };
+  }
+
+  /** Whether each engine of the task wants it stopped: of those not on their way off, on a struct not given up. */
+  private enginesAfter(notes: readonly Said[]): boolean[] {
+    const { taskAddress } = this.about;
+    const { engines } = this.attachments;
+    const wants = new Map<number, boolean>();
+    for (const { subject, pointer, value } of notes) {
+      if (subject === "engine-attached" && engines.get(pointer)?.target === taskAddress) wants.set(pointer, false);
+      else if (subject === "engine-detaching" || subject === "engine-detached") wants.delete(pointer);
+      else if (subject === "wants-stop" && wants.has(pointer)) wants.set(pointer, value !== 0);
+      else if (subject === "struct-dying") {
+        for (const engine of wants.keys()) if (engines.get(engine)?.utrace === pointer) wants.delete(engine);
+      }
+    }
+    return [...wants.values()];
+  }
+
+  private get notes(): readonly Said[] {
+    this.said ??= this.listen();
+    return this.said;
+  }
+
+  private listen(): readonly Said[] {
+    const said: Said[] = [];
+    const { program } = this;
+    const heard = {
+      ...program,
+      setup(machine: Parameters<typeof program.setup>[0]) {
+        program.setup(machine);
+        const { onNote } = machine;
+        machine.onNote = (context, subject, pointer, value) => {
+          said.push({ task: context.comm, subject, pointer, value });
+          onNote?.(context, subject, pointer, value);
+        };
+      },
+    };
+    execute(heard, new GuidedStrategy(this.schedule), { until: (findings) => findings.length > 0 });
+    return said;
+  }
+}
