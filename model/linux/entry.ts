@@ -77,6 +77,7 @@ export const ret_to_user = kernel(function* int_signal() {
     yield* forget("again");
     yield* local_irq_disable();
     const flags = yield* thread_flags();
+    if ((flags & WORK) === 0) yield* note("user-return", current(), 0);
     yield* local_irq_enable();
     if ((flags & WORK) === 0) return;
     yield* do_notify_resume(flags);

@@ -6,7 +6,7 @@
  *
  * @see include/linux/tracehook.h with the posted patch applied
  */
-import { data_race, load, type Ptr, rcu_dereference, set_bits, smp_mb } from "../../sim/index.ts";
+import { data_race, load, note, type Ptr, rcu_dereference, set_bits, smp_mb } from "../../sim/index.ts";
 import { running } from "../../sim/op.ts";
 import { current } from "../../sim/primitives.ts";
 import { utrace_release_task } from "../utrace/death.ts";
@@ -186,13 +186,19 @@ export function* tracehook_consider_fatal_signal(task: Ptr) {
 
 /** Under the running task's siglock. */
 export function* tracehook_force_sigpending() {
-  if ((yield* data_race(load(current(), TASK.utrace_flags))) === 0) return false;
+  if ((yield* data_race(load(current(), TASK.utrace_flags))) === 0) {
+    yield* note("report-passed-by", current(), 0);
+    return false;
+  }
   return yield* utrace_interrupt_pending();
 }
 
 /** Under the running task's siglock, which it may drop and take again; -1 says that it stays dropped. */
 export function* tracehook_get_signal(task: Ptr, info: siginfo_t, return_ka: sigaction) {
-  if ((yield* data_race(load(task, TASK.utrace_flags))) === 0) return 0;
+  if ((yield* data_race(load(task, TASK.utrace_flags))) === 0) {
+    yield* note("report-passed-by", task, 0);
+    return 0;
+  }
   return yield* utrace_get_signal(task, info, return_ka);
 }
 
@@ -225,4 +231,6 @@ export function* tracehook_report_death(task: Ptr, signal: number, deathCookie: 
 /** TIF_NOTIFY_RESUME was set: on the way to user mode. */
 export function* tracehook_notify_resume() {
   if ((yield* data_race(load(current(), TASK.utrace_flags))) !== 0) yield* utrace_resume(current());
+  // BUG(kernel): an engine may have asked for a report, but for no events yet.
+  else yield* note("report-passed-by", current(), 0);
 }

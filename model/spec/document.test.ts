@@ -1,6 +1,7 @@
 /** The page of the specification is current. */
 import { expect, test } from "vitest";
 import { diagramOf, specDocument } from "./document.ts";
+import { EXCUSES } from "./promises.ts";
 import { RETURNS } from "./returns.ts";
 import { RULES } from "./rules.ts";
 import { LIVES } from "./state.ts";
@@ -13,6 +14,7 @@ test("it has every rule and every result", () => {
   const page = specDocument();
   for (const { name, on, sentence } of RULES)
     expect(page).toContain(`| \`${name}\` | ${on.join(", ")} | ${sentence} |`);
+  for (const { name, sentence } of EXCUSES) expect(page).toContain(`| \`${name}\` | ${sentence} |`);
   for (const { codeName, sentence } of RETURNS) expect(page).toContain(`| ${codeName} | ${sentence} |`);
 });
 

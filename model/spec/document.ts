@@ -1,4 +1,5 @@
 /** The specification as a page: diagrams of the lives, the rules, and what calls return, drawn from the code. */
+import { EXCUSES } from "./promises.ts";
 import { CALL_NAMES, returnsOf } from "./returns.ts";
 import { RULES } from "./rules.ts";
 import { LIVES, type Transition } from "./state.ts";
@@ -33,6 +34,10 @@ export function specDocument(): string {
     ["rule", "about", "what it says"],
     RULES.map(({ name, on, sentence }) => [`\`${name}\``, on.join(", "), sentence]),
   );
+  const excuses = table(
+    ["known defect", "what it is"],
+    EXCUSES.map(({ name, sentence }) => [`\`${name}\``, sentence]),
+  );
   const returns = CALL_NAMES.map((call) => {
     const rows = returnsOf(call).map(({ codeName, sentence }) => [codeName, sentence]);
     return `### ${call}\n\n${table(["result", "may come"], rows)}`;
@@ -45,6 +50,9 @@ export function specDocument(): string {
     ...lives,
     "## Rules",
     rules,
+    "## What it excuses",
+    "Promises that the posted code is known not to keep. Each excuse is for the situation that it names alone.",
+    excuses,
     "## What calls return",
     "A call takes effect somewhere between its begin and its end: a result is right if there was a reason for it at any point in between.",
     ...returns,

@@ -1,8 +1,17 @@
 /** What can happen, as the specification sees it. Every event says who did it: the number of the running task. */
 
-type StructEvent = { readonly type: "struct-dying" | "struct-freed" | "engines-spliced"; readonly utrace: number };
+type StructEvent = {
+  readonly type: "struct-dying" | "struct-freed" | "engines-spliced" | "report-unannounced" | "report-taken";
+  readonly utrace: number;
+};
 type EngineEvent = {
-  readonly type: "engine-detaching" | "engine-detached" | "engine-get" | "engine-put" | "engine-freed";
+  readonly type:
+    | "engine-detaching"
+    | "engine-detached"
+    | "engine-get"
+    | "engine-put"
+    | "engine-freed"
+    | "report-declined";
   readonly engine: number;
 };
 type TaskEvent = {
@@ -17,7 +26,9 @@ type TaskEvent = {
     | "task-resumed"
     | "kill-wakes"
     | "stop-ended"
+    | "user-return"
     | "user-mode"
+    | "report-passed-by"
     | "report-end";
   readonly task: number;
 };
@@ -43,7 +54,13 @@ export type SpecEvent = { readonly by: number } & (
       readonly ops: number;
       readonly data: number;
     }
-  | { readonly type: "call-end"; readonly call: string; readonly result: number }
+  | {
+      readonly type: "call-end";
+      readonly call: string;
+      readonly result: number;
+      /** The task that the call was about is in TASK_TRACED. */
+      readonly asleep?: boolean;
+    }
 );
 
 /** Names of what can happen. */

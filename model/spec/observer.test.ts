@@ -63,7 +63,7 @@ describe("a divergence", () => {
       [
         "only a struct that was taken from its task is freed, once (rule struct-freed)",
         "step: struct-freed by=ADDR utrace=000000000000000a",
-        "task 0000000000000001: life=alive stop=running killed=false report=-1 running=0 callback=0 lastOrder=-1",
+        "task 0000000000000001: life=alive stop=running killed=false report=-1 running=0 callback=0 lastOrder=-1 jctl=false orphan=false",
         "struct 000000000000000a: live",
         "allowed: struct-dying",
       ].join("; "),

@@ -7,6 +7,7 @@
 import type { Context } from "../../sim/context.ts";
 import type { Machine } from "../../sim/index.ts";
 import { hexPointer } from "../../sim/memory.ts";
+import { __TASK_TRACED } from "../linux/sched.ts";
 import { describeDivergence } from "./divergence.ts";
 import type { SpecEvent } from "./events.ts";
 import { CALL_NAMES } from "./returns.ts";
@@ -36,6 +37,8 @@ export class NoteReader {
       case "struct-dying":
       case "struct-freed":
       case "engines-spliced":
+      case "report-unannounced":
+      case "report-taken":
         return { type: subject, by, utrace: pointer };
       case "engine-attached":
         return { type: subject, by, engine: pointer, utrace: value };
@@ -44,6 +47,7 @@ export class NoteReader {
       case "engine-get":
       case "engine-put":
       case "engine-freed":
+      case "report-declined":
         return { type: subject, by, engine: pointer };
       case "events-set":
         return { type: subject, by, engine: pointer, events: value };
@@ -59,7 +63,9 @@ export class NoteReader {
       case "task-resumed":
       case "kill-wakes":
       case "stop-ended":
+      case "user-return":
       case "user-mode":
+      case "report-passed-by":
       case "report-end":
         return { type: subject, by, task: pointer };
       case "report-begin":
@@ -104,8 +110,10 @@ function observerOf(machine: Machine): NonNullable<Machine["onNote"]> {
   let diverged = false;
   return (context: Context, subject: string, pointer: number, value: number) => {
     if (diverged) return;
-    const event = reader.eventOf(context.softirq ? 0 : context.task, subject, pointer, value);
-    if (event === null) return;
+    const noted = reader.eventOf(context.softirq ? 0 : context.task, subject, pointer, value);
+    if (noted === null) return;
+    const resumed = noted.type === "call-end" ? run.resumedBy(noted.by) : 0;
+    const event = resumed === 0 ? noted : { ...noted, asleep: (machine.peekState(resumed) & __TASK_TRACED) !== 0 };
     const broken = run.step(event);
     if (broken === null) return;
     diverged = true;

@@ -4,7 +4,7 @@
  * Checks: lives, references, callbacks (whose, when, in what order), stops, results of calls. Does not check: that
  * something which has to come does come (a requested report, the end of a stop); `properties/` has claims of that kind.
  */
-import { UTRACE_DETACH, UTRACE_EVENT, UTRACE_EVENT_SIGNAL_ALL } from "../utrace/events.ts";
+import { UTRACE_DETACH, UTRACE_EVENT, UTRACE_EVENT_SIGNAL_ALL, UTRACE_STOP } from "../utrace/events.ts";
 import type { EventOf, SpecEvent, SpecEventType } from "./events.ts";
 import { returnOf } from "./returns.ts";
 import { type EngineState, enginesOf, nextLife, type SpecState, taskOf } from "./state.ts";
@@ -159,6 +159,9 @@ const CALLBACKS: readonly Rule[] = [
   rule("detached-silent", ["callback-begin"], "no callback comes after a detach that returned 0", (state, event) => {
     return called(state, event)?.silent !== true;
   }),
+  rule("callback-left", ["callback-begin"], "no callback comes after one that returned DETACH", (state, event) => {
+    return called(state, event)?.left !== true;
+  }),
   rule("reap-once", ["callback-begin"], "report_reap is made once at most", (state, event) => {
     return !(isReap(event) && called(state, event)?.reaped === true);
   }),
@@ -197,7 +200,58 @@ const REPORTS: readonly Rule[] = [
     const { report, running } = taskOf(state, task);
     return report >= 0 && running === 0;
   }),
+  rule(
+    "report-complete",
+    ["report-end"],
+    "a report has called every engine that was on the list when it began, and wanted it",
+    (state, { task }) => enginesOf(state, task).every(({ expects }) => expects === 0),
+  ),
 ];
+
+const PROMISES: readonly Rule[] = [
+  rule(
+    "report-comes",
+    ["user-return"],
+    "a task that was asked for a report makes one on its way back to user mode",
+    (state, { task }) => none(state, task, ({ owed }) => owed),
+  ),
+  rule(
+    "stop-comes",
+    ["user-return"],
+    "a task that was asked to stop does so on its way back to user mode",
+    (state, { task }) => taskOf(state, task).killed || none(state, task, ({ stopDue }) => stopDue),
+  ),
+  rule(
+    "detach-comes",
+    ["user-return"],
+    "an engine that was detached is off the list when its task goes back to user mode",
+    (state, { task }) => none(state, task, ({ life, leaveDue }) => leaveDue && life === "detaching"),
+  ),
+  rule(
+    "last-resume-wakes",
+    ["call-end"],
+    "a call that finds a task stopped, and leaves no engine that wants it so, resumes it",
+    (state, { by, result }) => {
+      const call = state.calls[by];
+      if (call?.call !== "utrace_control" || !call.stopped || result !== 0) return true;
+      const traced = state.engines[call.engine]?.task;
+      if (traced === undefined || call.argument === UTRACE_STOP) return true;
+      const { killed, life } = taskOf(state, traced);
+      return killed || life !== "alive" || isWantedStopped(state, traced) || othersCall(state, by, traced);
+    },
+  ),
+  rule("resumed-wakes", ["call-end"], "a call that resumes a task leaves it awake", (state, { by, asleep }) => {
+    return asleep !== true || state.calls[by]?.resumed !== true;
+  }),
+];
+
+const none = (state: SpecState, task: number, holds: (engine: Readonly<EngineState>) => boolean): boolean =>
+  !enginesOf(state, task).some(holds);
+const isWantedStopped = (state: SpecState, task: number): boolean =>
+  enginesOf(state, task).some(({ life, wantsStop }) => wantsStop && life !== "detaching");
+/** Another call about the same task is under way, and may be what it waits for. */
+const othersCall = (state: SpecState, by: number, task: number): boolean =>
+  Object.values(state.calls).some((other) => other.by !== by && state.engines[other.engine]?.task === task);
 
 const TASKS: readonly Rule[] = [
   rule(
@@ -224,7 +278,7 @@ const TASKS: readonly Rule[] = [
     return !taskOf(state, task).killed;
   }),
   rule("stop-wanted", ["task-resumed"], "nobody resumes a task that an engine wants stopped", (state, { task }) => {
-    return !enginesOf(state, task).some(({ life, wantsStop }) => wantsStop && life !== "detaching");
+    return !isWantedStopped(state, task);
   }),
   rule("stop-ends", ["stop-ended"], "a stop ends by a resume, or by SIGKILL", (state, { task }) => {
     const { stop, killed } = taskOf(state, task);
@@ -286,7 +340,15 @@ const CALLS: readonly Rule[] = [
 ];
 
 /** All rules, in the order in which they are read best. */
-export const RULES: readonly Rule[] = [...STRUCTS, ...ENGINES, ...CALLBACKS, ...REPORTS, ...TASKS, ...CALLS];
+export const RULES: readonly Rule[] = [
+  ...STRUCTS,
+  ...ENGINES,
+  ...CALLBACKS,
+  ...REPORTS,
+  ...PROMISES,
+  ...TASKS,
+  ...CALLS,
+];
 
 const BY_TYPE = new Map<SpecEventType, Rule[]>();
 for (const each of RULES) {

@@ -3,22 +3,39 @@
  *
  * {@link transition} is the pure form. {@link SpecRun} takes the same steps in a state of its own, for who takes many.
  */
-import { type Draft, Immer } from "immer";
-import { UTRACE_EVENT, UTRACE_STOP, utrace_resume_action } from "../utrace/events.ts";
+import { Immer } from "immer";
+import {
+  UTRACE_DETACH,
+  UTRACE_EVENT,
+  UTRACE_EVENT_SIGNAL_ALL,
+  UTRACE_STOP,
+  utrace_resume_action,
+} from "../utrace/events.ts";
 import type { EventOf, SpecEvent } from "./events.ts";
+import {
+  beginReport,
+  beginsExcused,
+  endControl,
+  isOrphan,
+  notePassedBy,
+  noteUnannounced,
+  overlookInSignalPass,
+} from "./promises.ts";
 import { returnsOf } from "./returns.ts";
 import { brokenRule, type Rule } from "./rules.ts";
 import {
+  ANY_CALLBACK,
   type CallState,
-  EMPTY_WORLD,
   type EngineLife,
-  type EngineState,
+  type Mutable,
+  type MutableCall,
+  type MutableEngine,
+  type MutableTask,
   NEW_TASK,
   nextLife,
   type SpecState,
   type StructLife,
   type TaskLife,
-  type TaskState,
 } from "./state.ts";
 
 /** States are handed from transition to transition and nowhere else, so freezing them would be wasted work. */
@@ -48,7 +65,14 @@ export function transition(state: SpecState, event: SpecEvent): SpecState {
 
 /** A run under the eyes of the specification. */
 export class SpecRun {
-  readonly state = structuredClone(EMPTY_WORLD) as Draft<SpecState>;
+  readonly state: Mutable;
+
+  /**
+   * @param strict - Known defects of the posted code are no excuse.
+   */
+  constructor(strict = false) {
+    this.state = { structs: {}, engines: {}, tasks: {}, calls: {}, attached: 0, strict };
+  }
 
   /**
    * Takes a step.
@@ -60,9 +84,15 @@ export class SpecRun {
     if (broken === null) apply(this.state, event);
     return broken;
   }
-}
 
-type Mutable = Draft<SpecState>;
+  /** The task that the call of this caller has resumed, and that has not gone on since; 0 if there is none. */
+  resumedBy(by: number): number {
+    const call = this.state.calls[by];
+    if (call?.resumed !== true) return 0;
+    const traced = this.state.engines[call.engine]?.task ?? 0;
+    return this.state.tasks[traced]?.stop === "resumed" ? traced : 0;
+  }
+}
 
 /** What an event that is allowed changes. */
 function apply(state: Mutable, event: SpecEvent): void {
@@ -71,13 +101,13 @@ function apply(state: Mutable, event: SpecEvent): void {
 }
 
 /** Adds the results for which there is a reason now. */
-function noteReasons(state: SpecState, call: Draft<CallState>): void {
+function noteReasons(state: SpecState, call: MutableCall): void {
   for (const { code, possible } of returnsOf(call.call)) {
     if (!call.possible.includes(code) && possible(state, call)) call.possible.push(code);
   }
 }
 
-function task(state: Mutable, number: number): Draft<TaskState> {
+function task(state: Mutable, number: number): MutableTask {
   let known = state.tasks[number];
   if (known === undefined) {
     known = { ...NEW_TASK };
@@ -85,12 +115,12 @@ function task(state: Mutable, number: number): Draft<TaskState> {
   }
   return known;
 }
-const engineOf = (state: Mutable, engine: number): Draft<EngineState> => state.engines[engine] as Draft<EngineState>;
+const engineOf = (state: Mutable, engine: number): MutableEngine => state.engines[engine] as MutableEngine;
 
 function change(state: Mutable, event: SpecEvent): void {
   switch (event.type) {
     case "struct-live":
-      state.structs[event.utrace] = { life: "live", task: event.task };
+      state.structs[event.utrace] = { life: "live", task: event.task, unannounced: false };
       break;
     case "struct-dying": {
       const struct = state.structs[event.utrace];
@@ -111,6 +141,7 @@ function change(state: Mutable, event: SpecEvent): void {
     case "engine-detaching":
     case "engine-detached": {
       const engine = engineOf(state, event.engine);
+      engine.expects = 0;
       engine.life = nextLife("engine", engine.life, event.type) as EngineLife;
       engine.holds = false;
       break;
@@ -129,12 +160,14 @@ function change(state: Mutable, event: SpecEvent): void {
       if (engine === undefined) break;
       engine.mask = event.events;
       engine.may |= event.events;
+      engine.expects = 0;
       break;
     }
     case "wants-stop": {
       const engine = state.engines[event.engine];
       if (engine === undefined) break;
       engine.wantsStop = event.wants;
+      engine.stopDue &&= event.wants;
       // What others ask for has to wait for a report; the task itself asks in one.
       engine.holds = event.wants && (engine.holds || event.by === engine.task) && engine.life !== "detaching";
       break;
@@ -157,26 +190,52 @@ function change(state: Mutable, event: SpecEvent): void {
       task(state, event.task).killed = false;
       break;
     case "task-stopped":
-      task(state, event.task).stop = "stopped";
+      Object.assign(task(state, event.task), { stop: "stopped", orphan: isOrphan(state, event.task) });
       for (const engine of Object.values(state.engines)) {
         if (engine.task === event.task && engine.wantsStop && engine.life !== "detaching") engine.holds = true;
+        if (engine.task === event.task) engine.stopDue = false;
       }
       break;
     case "task-resumed":
     case "kill-wakes": {
       const resumed = task(state, event.task);
       if (resumed.stop === "stopped") resumed.stop = "resumed";
+      endStop(state, event);
       break;
     }
     case "stop-ended":
       task(state, event.task).stop = "running";
+      endStop(state, event);
+      break;
+    case "user-return":
+      if (state.tasks[event.task]?.jctl === true) task(state, event.task).jctl = false;
       break;
     case "user-mode":
       break;
-    case "report-begin":
-      Object.assign(task(state, event.task), { report: event.event, callback: 0, lastOrder: -1 });
+    case "report-unannounced":
+      noteUnannounced(state, event);
       break;
+    case "report-taken": {
+      const struct = state.structs[event.utrace];
+      if (struct !== undefined) struct.unannounced = false;
+      break;
+    }
+    case "report-declined": {
+      const call = state.calls[event.by];
+      if (call !== undefined && !state.strict) call.excused = true;
+      break;
+    }
+    case "report-passed-by":
+      notePassedBy(state, event);
+      break;
+    case "report-begin": {
+      const jctl = event.event === UTRACE_EVENT.JCTL;
+      Object.assign(task(state, event.task), { report: event.event, callback: 0, lastOrder: -1, jctl });
+      beginReport(state, event);
+      break;
+    }
     case "report-end":
+      if (task(state, event.task).report === UTRACE_EVENT_SIGNAL_ALL) overlookInSignalPass(state, event.task);
       task(state, event.task).report = -1;
       break;
     case "callback-begin":
@@ -186,8 +245,7 @@ function change(state: Mutable, event: SpecEvent): void {
       endCallback(state, event);
       break;
     case "call-begin": {
-      const { call, target, engine, argument, ops, data } = event;
-      state.calls[event.by] = { by: event.by, call, target, engine, argument, ops, data, possible: [] };
+      beginCall(state, event);
       break;
     }
     case "call-end":
@@ -211,13 +269,47 @@ function attach(state: Mutable, { engine, utrace, by }: EventOf<"engine-attached
     wantsStop: false,
     holds: false,
     silent: false,
+    left: false,
     reaped: false,
+    owed: false,
+    stopDue: false,
+    leaveDue: false,
+    expects: 0,
   };
+}
+
+function beginCall(state: Mutable, event: EventOf<"call-begin">): void {
+  const { by, call, target, engine, argument, ops, data } = event;
+  const traced = state.engines[engine]?.task ?? target;
+  state.calls[by] = {
+    by,
+    call,
+    target,
+    engine,
+    argument,
+    ops,
+    data,
+    possible: [],
+    answered: false,
+    excused: beginsExcused(state, traced),
+    stopped: state.tasks[traced]?.stop === "stopped" && !state.tasks[traced].orphan,
+    resumed: false,
+  };
+}
+
+/** Calls that found a task stopped look at another task from now on. */
+function endStop(state: Mutable, event: { readonly by: number; readonly task: number }): void {
+  for (const call of Object.values(state.calls)) {
+    if (!call.stopped || state.engines[call.engine]?.task !== event.task) continue;
+    call.stopped = false;
+    call.resumed = call.by === event.by;
+  }
 }
 
 function beginCallback(state: Mutable, { engine, callback }: EventOf<"callback-begin">): void {
   const called = engineOf(state, engine);
   Object.assign(task(state, called.task), { running: engine, callback, lastOrder: called.order });
+  if (called.expects === callback || called.expects === ANY_CALLBACK) called.expects = 0;
 }
 
 function endCallback(state: Mutable, { engine, action }: EventOf<"callback-end">): void {
@@ -225,17 +317,26 @@ function endCallback(state: Mutable, { engine, action }: EventOf<"callback-end">
   const traced = task(state, called.task);
   traced.running = 0;
   if (traced.callback === UTRACE_EVENT.REAP) called.reaped = true;
-  if (utrace_resume_action(action) !== UTRACE_STOP || traced.life !== "alive") return;
   if (called.life !== "attached") return;
-  called.wantsStop = true;
-  called.holds = true;
+  const asked = utrace_resume_action(action);
+  if (asked === UTRACE_DETACH) {
+    called.left = true;
+    called.expects = 0;
+  }
+  if (traced.life !== "alive") return;
+  if (asked === UTRACE_DETACH) called.leaveDue = traced.report !== UTRACE_EVENT_SIGNAL_ALL;
+  else if (asked === UTRACE_STOP) {
+    called.wantsStop = true;
+    called.holds = true;
+  }
 }
 
 function endCall(state: Mutable, { by, result }: EventOf<"call-end">): void {
-  const call = state.calls[by] as Draft<CallState>;
+  const call = state.calls[by] as MutableCall;
   delete state.calls[by];
   const engine = state.engines[call.engine];
   if (engine === undefined) return;
+  if (call.call === "utrace_control") endControl(state, call, engine, result);
   if (call.call === "utrace_control" && result === 0) {
     if (call.argument === UTRACE_STOP && engine.life !== "detaching") engine.holds = engine.wantsStop;
     if (engine.life === "detaching" || engine.life === "detached") engine.silent = true;

@@ -4,12 +4,15 @@
  * Nothing here is memory: a number names an object, as its address does while it lives. What the lives are, and what
  * leads from one to the next, is in {@link LIVES}; the diagram in `docs/spec.md` is drawn from it.
  */
+import type { Draft } from "immer";
 import type { SpecEventType } from "./events.ts";
 
 /** A struct utrace. Absent: not in the table. */
 export interface StructState {
   life: StructLife;
   readonly task: number;
+  /** A report is due of which nobody has told the task: see `EXCUSES`. */
+  unannounced: boolean;
 }
 /** Lives of a struct utrace. */
 export type StructLife = "live" | "dying";
@@ -35,9 +38,21 @@ export interface EngineState {
   holds: boolean;
   /** Detached for good: who detached it was told that nothing is to come. */
   silent: boolean;
+  /** One of its callbacks has returned DETACH. */
+  left: boolean;
   /** report_reap was made. */
   reaped: boolean;
+  /** Was promised a report that has not begun. */
+  owed: boolean;
+  /** Was promised that the task stops if it still wants that then. */
+  stopDue: boolean;
+  /** Was promised, or promised itself, to be off the lists. */
+  leaveDue: boolean;
+  /** The callback that the report being made has to come to; 0 if none has to. Any will do of {@link ANY_CALLBACK}. */
+  expects: number;
 }
+/** Of {@link EngineState.expects}: it is to be called, whatever the callback. */
+export const ANY_CALLBACK = -1;
 /** Lives of an engine. */
 export type EngineLife = "attaching" | "attached" | "detaching" | "detached";
 
@@ -55,6 +70,10 @@ export interface TaskState {
   callback: number;
   /** Place of the engine that was last called in this report; -1 if none was. */
   lastOrder: number;
+  /** The last report was of a job control stop. */
+  jctl: boolean;
+  /** It is in a stop that no engine is there to end: see `EXCUSES`. */
+  orphan: boolean;
 }
 /** Lives of a task. */
 export type TaskLife = "alive" | "dead" | "reaped";
@@ -73,6 +92,14 @@ export interface CallState {
   readonly data: number;
   /** Results for which there was a reason at some point since it began. */
   possible: number[];
+  /** A report that may be the one it asks for has begun since. */
+  answered: boolean;
+  /** A known defect may have kept it from asking: see `EXCUSES`. */
+  excused: boolean;
+  /** Its task was in a stop when it began, and has been since. */
+  stopped: boolean;
+  /** It has ended that stop. */
+  resumed: boolean;
 }
 
 /** Everything. Engines and the rest by their number, calls by the caller's. */
@@ -83,10 +110,18 @@ export interface SpecState {
   readonly calls: Readonly<Record<number, Readonly<CallState>>>;
   /** Engines attached so far. */
   readonly attached: number;
+  /** Known defects of the posted code are no excuse. */
+  readonly strict: boolean;
 }
 
+/** The same, for who changes it. */
+export type Mutable = Draft<SpecState>;
+export type MutableTask = Draft<TaskState>;
+export type MutableEngine = Draft<EngineState>;
+export type MutableCall = Draft<CallState>;
+
 /** Nothing has happened yet. */
-export const EMPTY_WORLD: SpecState = { structs: {}, engines: {}, tasks: {}, calls: {}, attached: 0 };
+export const EMPTY_WORLD: SpecState = { structs: {}, engines: {}, tasks: {}, calls: {}, attached: 0, strict: false };
 
 /** A task of which nothing is known. */
 export const NEW_TASK: Readonly<TaskState> = {
@@ -97,6 +132,8 @@ export const NEW_TASK: Readonly<TaskState> = {
   running: 0,
   callback: 0,
   lastOrder: -1,
+  jctl: false,
+  orphan: false,
 };
 
 /** The task of this number. */

@@ -10,7 +10,10 @@ export const OTHER_TRACER = 9;
 /** A struct begins to live. */
 export const live = (utrace = 10, task = 1): SpecEvent => ({ type: "struct-live", by: TRACER, utrace, task });
 /** The other things that happen to one. */
-export const struct = (type: "struct-dying" | "struct-freed" | "engines-spliced", utrace = 10): SpecEvent => ({
+export const struct = (
+  type: Exclude<Extract<SpecEvent, { readonly utrace: number }>["type"], "struct-live" | "engine-attached">,
+  utrace = 10,
+): SpecEvent => ({
   type,
   by: 0,
   utrace,

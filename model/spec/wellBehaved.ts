@@ -12,6 +12,8 @@ import {
   UTRACE_DETACH,
   UTRACE_EVENT,
   UTRACE_EVENT_SIGNAL_ALL,
+  UTRACE_INTERRUPT,
+  UTRACE_REPORT,
   UTRACE_RESUME,
   UTRACE_SINGLESTEP,
   UTRACE_STOP,
@@ -30,6 +32,8 @@ interface Tracee {
   woken: boolean;
   killed: boolean;
   reporting: boolean;
+  /** Somebody waits for a report. */
+  asked: boolean;
   running: Attached | null;
 }
 
@@ -50,6 +54,7 @@ const MASKS = [0, QUIESCE, QUIESCE | EXEC, EXEC | CLONE | EXIT, DEATH | REAP, QU
 const REPORTS = [0, EXEC, CLONE, UTRACE_EVENT_SIGNAL_ALL];
 const TASKS = [1, 2, 3];
 const CALLERS = [7, 8, 9];
+const CONTROLS = [UTRACE_STOP, UTRACE_DETACH, UTRACE_RESUME, UTRACE_SINGLESTEP, UTRACE_REPORT, UTRACE_INTERRUPT];
 const REAPER = 6;
 
 /** Gives legal events for ever. */
@@ -115,6 +120,7 @@ export class WellBehaved {
       woken: false,
       killed: false,
       reporting: false,
+      asked: false,
       running: null,
     };
   }
@@ -125,10 +131,13 @@ export class WellBehaved {
       const task = this.tasks[at] as Tracee;
       const by = task.number;
       for (let rounds = 5 + this.below(40); rounds > 0 && !task.killed; rounds--) {
-        if (this.below(3) === 0) yield* this.report(task, this.one(REPORTS));
+        if (task.asked || this.below(3) === 0) yield* this.report(task, this.one(REPORTS));
         if (task.engines.some(({ stops, leaving }) => stops && !leaving)) yield* this.stop(task);
-        // The stop may just have been asked for: then it comes with the next report.
-        else yield { type: "user-mode", by, task: by };
+        else if (!(task.asked || task.engines.some(({ leaving }) => leaving))) {
+          yield { type: "user-return", by, task: by };
+          // A stop may be asked for from now on: it comes with the next report.
+          if (!task.killed) yield { type: "user-mode", by, task: by };
+        }
       }
       task.killed = false;
       yield { type: "task-exiting", by, task: by };
@@ -146,7 +155,7 @@ export class WellBehaved {
     yield { type: "task-stopped", by, task: by };
     while (!(task.woken || task.killed)) {
       // SIGKILL comes sooner or later; who wants the stop may have forgotten it.
-      if (this.below(60) === 0) {
+      if (this.below(40) === 0) {
         task.killed = true;
         yield { type: "task-killed", by: REAPER, task: by };
         if (this.below(2) === 0) {
@@ -161,6 +170,7 @@ export class WellBehaved {
 
   private *report(task: Tracee, event: number): Actor {
     const by = task.number;
+    task.asked = false;
     yield* this.splice(task, by);
     task.reporting = true;
     yield { type: "report-begin", by, task: by, event };
@@ -370,16 +380,18 @@ export class WellBehaved {
   private *control(by: number, engine: Attached): Actor {
     const call = "utrace_control";
     const { task } = engine;
-    const action = this.one([UTRACE_STOP, UTRACE_DETACH, UTRACE_RESUME, UTRACE_SINGLESTEP]);
+    const action = this.one(CONTROLS);
     yield this.begin(by, call, engine, action);
     let result = 0;
     if (engine.gone || engine.leaving) result = -ESRCH;
     else if (!task.alive) result = action === UTRACE_DETACH ? -EALREADY : -ESRCH;
     else if (action === UTRACE_STOP) {
+      task.asked = true;
       engine.stops = true;
       if (!task.stopped || task.woken) result = -EINPROGRESS;
       yield { type: "wants-stop", by, engine: engine.number, wants: true };
     } else {
+      task.asked = true;
       engine.stops = false;
       const { stopped } = task;
       if (action === UTRACE_DETACH) {

@@ -98,6 +98,7 @@ const start_report = kernel(function* start_report(utrace: Ptr) {
   yield* BUG_ON(stopped, "utrace->stopped", "kernel/utrace.c:start_report");
   if ((yield* lifetime.peek(utrace, UTRACE.report)) === 0) return;
   yield* spin_lock(utrace, UTRACE.lock);
+  yield* note("report-taken", utrace, 0);
   yield* assign_bits(utrace, UTRACE.report, 0);
   yield* splice_attaching(utrace);
   yield* spin_unlock(utrace, UTRACE.lock);
@@ -325,7 +326,9 @@ export const utrace_report_jctl = kernel(function* utrace_report_jctl(notify: bo
   }
   yield* spin_lock(utrace, UTRACE.lock);
   yield* assign_bits(utrace, UTRACE.stopped, 0);
+  // BUG(kernel): an engine that is attaching, for which the report was asked, is not on the list yet.
   yield* assign_bits(utrace, UTRACE.report, 0);
+  yield* note("report-taken", utrace, 0);
   yield* spin_unlock(utrace, UTRACE.lock);
   yield* lifetime.readUnlock();
   // BUG(kernel): task->utrace is not read again, so what follows may work on a struct that was given up before the lock.

@@ -120,6 +120,7 @@ function* explicitReport(task: Ptr, utrace: Ptr, report: utrace_report): Inline<
   else if ((yield* load(utrace, UTRACE.signal_handler)) !== 0) report.result = UTRACE_SIGNAL_HANDLER;
   else report.result = UTRACE_SIGNAL_REPORT;
   yield* assign_bits(utrace, UTRACE.wants_report, 0);
+  yield* note("report-taken", utrace, 0);
   if (yield* signal_pending(task)) yield* lockedRecalcSigpending(task);
   yield* spin_unlock(utrace, UTRACE.lock);
   return asked;

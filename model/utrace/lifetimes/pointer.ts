@@ -151,6 +151,7 @@ export const pointer: Lifetime = {
     yield* assign_bits(utrace, UTRACE.report, 1);
     // BUG(kernel): whoever finds `report` set believes that TIF_NOTIFY_RESUME is set too.
     if (patched("notify-at-attach")) yield* set_notify_resume(target);
+    else yield* note("report-unannounced", utrace, 0);
   },
 
   *afterStop(task: Ptr, utrace: Ptr): Inline<boolean> {
