@@ -1,8 +1,9 @@
 /**
  * The rules: what must hold for an event to be allowed, each with a name and a sentence.
  *
- * Checks: lives, references, callbacks (whose, when, in what order), stops, results of calls. Does not check: that
- * something which has to come does come (a requested report, the end of a stop); `properties/` has claims of that kind.
+ * Checks: lives, references, callbacks (whose, when, in what order), stops, results of calls; and that what was promised
+ * (a report, a stop, the end of a stop) has come when the task is on its way back to user mode, or the call returns. Does
+ * not check: that a task gets there at last; `properties/` has claims of that kind.
  */
 import { UTRACE_DETACH, UTRACE_EVENT, UTRACE_EVENT_SIGNAL_ALL, UTRACE_STOP } from "../utrace/events.ts";
 import type { EventOf, SpecEvent, SpecEventType } from "./events.ts";
