@@ -4,7 +4,6 @@
  * Nothing here is memory: a number names an object, as its address does while it lives. What the lives are, and what
  * leads from one to the next, is in {@link LIVES}; the diagram in `docs/spec.md` is drawn from it.
  */
-import type { Draft } from "immer";
 import type { SpecEventType } from "./events.ts";
 
 /** A struct utrace. Absent: not in the table. */
@@ -114,11 +113,12 @@ export interface SpecState {
   readonly strict: boolean;
 }
 
+type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T;
 /** The same, for who changes it. */
-export type Mutable = Draft<SpecState>;
-export type MutableTask = Draft<TaskState>;
-export type MutableEngine = Draft<EngineState>;
-export type MutableCall = Draft<CallState>;
+export type Mutable = Writable<SpecState>;
+export type MutableTask = Writable<TaskState>;
+export type MutableEngine = Writable<EngineState>;
+export type MutableCall = Writable<CallState>;
 
 /** Nothing has happened yet. */
 export const EMPTY_WORLD: SpecState = { structs: {}, engines: {}, tasks: {}, calls: {}, attached: 0, strict: false };
