@@ -219,7 +219,7 @@ function addFuzz(program: Command, io: Io, done: (code: number) => void): void {
   const replay = command
     .command("replay")
     .description("run what a token stands for, step for step")
-    .argument("<TOKEN>", "as in a file of the fuzzer: utrace-fuzz-1:...")
+    .argument("<TOKEN>", "as in a file of the fuzzer: utrace-fuzz-2:...")
     .option("--history", "print the interleaving");
   replay.action((token, options) => done(fuzzReplayCommand(io, token, options)));
 }

@@ -94,7 +94,7 @@ describe("fuzz", () => {
 });
 
 test.each([
-  [["fuzz", "replay", "hello"], /"hello" is no fuzz token: one begins with utrace-fuzz-1:/],
+  [["fuzz", "replay", "hello"], /"hello" is no fuzz token: one begins with utrace-fuzz-2:/],
   [["fuzz", "--lifetime", "eternal"], /unknown lifetime "eternal"; known: pointer,/],
   [["fuzz", "--lifetime", "pinter"], /unknown lifetime "pinter"; did you mean "pointer"\?/],
   [["fuzz", "--memory", "weak"], /unknown memory model "weak"; known: sc, tso/],

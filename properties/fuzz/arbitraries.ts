@@ -1,9 +1,8 @@
 /**
- * Arbitraries for fast-check: programs of tasks, engines with scripted callbacks, calls, signals, exec, clone and exit,
- * and the parameters they run under.
+ * Arbitraries for fast-check: engines with scripted callbacks, calls, signals, what traced tasks and tracers do, and the
+ * parameters that a program runs under. `shapes.ts` makes whole programs of them.
  *
- * They are made so that most programs do something: a tracer begins with an attach and asks for events, and goes on
- * with calls on what it has. Shrinking leaves out tasks, steps and answers, and goes to plain ones.
+ * Shrinking leaves out steps and answers, and goes to plain ones.
  */
 import fc from "fast-check";
 import { SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGTSTP, SIGUSR1 } from "../../model/linux/signal.ts";
@@ -33,14 +32,27 @@ import { CONFIG_DEFAULTS, LIFETIMES } from "../../scenarios/parameters.ts";
 import {
   ANSWERS,
   type EngineScript,
+  NAP,
   type OwnCall,
-  type Script,
+  type SenderStep,
   type TargetStep,
   type TracerStep,
-} from "../../scenarios/programs/scripted.ts";
-import type { CaseParameters, FuzzCase } from "./case.ts";
+} from "../../scenarios/programs/script.ts";
+import type { CaseParameters } from "./case.ts";
 
 const { QUIESCE, REAP, CLONE, EXEC, EXIT, DEATH, JCTL } = UTRACE_EVENT;
+
+/** One of these, by weight. Shrinks to the first. */
+export const weighted = <T>(
+  ...choices: readonly (readonly [weight: number, value: T | fc.Arbitrary<T>])[]
+): fc.Arbitrary<T> =>
+  fc.oneof(
+    { withCrossShrink: true },
+    ...choices.map(([weight, value]) => ({
+      weight,
+      arbitrary: value instanceof fc.Arbitrary ? value : fc.constant(value),
+    })),
+  );
 
 /** Event masks that debuggers ask for, and any other. */
 export const anyMask: fc.Arbitrary<number> = fc.oneof(
@@ -49,30 +61,35 @@ export const anyMask: fc.Arbitrary<number> = fc.oneof(
   { weight: 1, arbitrary: fc.nat({ max: 0x3fff }) },
 );
 
-const CONTROLS = [
-  UTRACE_DETACH,
-  UTRACE_STOP,
-  UTRACE_INTERRUPT,
-  UTRACE_RESUME,
-  UTRACE_REPORT,
-  UTRACE_SINGLESTEP,
-  UTRACE_BLOCKSTEP,
-];
+/** A mask with these events, and perhaps others. */
+export const maskWith = (events: number): fc.Arbitrary<number> =>
+  weighted<number>([2, events], [2, events | QUIESCE], [1, anyMask.map((others) => events | others)]);
+
+const anyControl = weighted(
+  [2, UTRACE_RESUME],
+  [3, UTRACE_STOP],
+  [2, UTRACE_REPORT],
+  [2, UTRACE_INTERRUPT],
+  [1, UTRACE_SINGLESTEP],
+  [1, UTRACE_BLOCKSTEP],
+  [1, UTRACE_DETACH],
+);
 
 /** A call on an engine at hand. */
 export const anyOwnCall: fc.Arbitrary<OwnCall> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("control"), action: fc.constantFrom(...CONTROLS) }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("control"), action: anyControl }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("events"), mask: anyMask }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("barrier") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("barrier", "examine") }) },
 ) as fc.Arbitrary<OwnCall>;
 
-const anyAction = fc.constantFrom(
-  UTRACE_RESUME,
-  UTRACE_STOP,
-  UTRACE_DETACH,
-  UTRACE_REPORT,
-  UTRACE_INTERRUPT,
-  UTRACE_SINGLESTEP,
+/** The resume action that a callback returns. */
+export const anyAction: fc.Arbitrary<number> = weighted(
+  [4, UTRACE_RESUME],
+  [8, UTRACE_STOP],
+  [2, UTRACE_REPORT],
+  [2, UTRACE_INTERRUPT],
+  [1, UTRACE_SINGLESTEP],
+  [1, UTRACE_DETACH],
 );
 const anySignalAction = fc.constantFrom(
   UTRACE_SIGNAL_DELIVER,
@@ -82,33 +99,50 @@ const anySignalAction = fc.constantFrom(
   UTRACE_SIGNAL_IGN | UTRACE_SIGNAL_HOLD,
 );
 
-/** What a callback returns. HOLD with a resume would come again for ever, so it goes with a detach or a stop only. */
-const anyAnswer = (name: (typeof ANSWERS)[number]): fc.Arbitrary<number> => {
-  if (name === "report_signal") {
-    return fc
-      .tuple(anyAction, anySignalAction)
-      .map(([action, signal]) =>
-        (signal & UTRACE_SIGNAL_HOLD) !== 0 && action !== UTRACE_DETACH ? action | UTRACE_SIGNAL_IGN : action | signal,
-      );
-  }
+/** A callback that answers. */
+export type AnswerName = (typeof ANSWERS)[number];
+
+/** What a callback returns. */
+export const anyAnswer = (name: AnswerName, actions = anyAction): fc.Arbitrary<number> => {
+  if (name === "report_signal") return fc.tuple(actions, anySignalAction).map(([action, signal]) => action | signal);
   if (name === "report_syscall_entry") {
-    return fc.tuple(anyAction, fc.boolean()).map(([action, abort]) => action | (abort ? UTRACE_SYSCALL_ABORT : 0));
+    return fc.tuple(actions, fc.boolean()).map(([action, abort]) => action | (abort ? UTRACE_SYSCALL_ABORT : 0));
   }
-  return anyAction;
+  return actions;
 };
+
+/** Most of these callbacks answer something; the others resume. */
+export const anyAnswers = (
+  names: readonly AnswerName[] = ANSWERS,
+  actions = anyAction,
+): fc.Arbitrary<EngineScript["answers"]> =>
+  fc
+    .tuple(...names.map((name) => fc.option(anyAnswer(name, actions), { freq: 8 })))
+    .map((answers) =>
+      Object.fromEntries(names.flatMap((name, at) => (answers[at] === null ? [] : [[name, answers[at]]]))),
+    );
+
+/** What a callback does besides; those named, or any. */
+export const anyInside = (names: readonly AnswerName[] = ANSWERS): fc.Arbitrary<EngineScript["inside"]> =>
+  fc.record({
+    callback: fc.constantFrom(...names),
+    call: fc.oneof({ weight: 2, arbitrary: anyOwnCall }, { weight: 1, arbitrary: fc.constant(NAP) }),
+  });
 
 /** The script of an engine's callbacks. */
 export const anyEngine: fc.Arbitrary<EngineScript> = fc.record({
-  answers: fc.record(Object.fromEntries(ANSWERS.map((name) => [name, anyAnswer(name)])), { requiredKeys: [] }),
-  inside: fc.option(fc.record({ callback: fc.constantFrom(...ANSWERS), call: anyOwnCall }), { freq: 4 }),
-}) as fc.Arbitrary<EngineScript>;
+  answers: anyAnswers(),
+  inside: fc.option(anyInside(), { freq: 4 }),
+  follows: weighted<number>([3, 0], [1, anyMask]),
+});
 
 const CAUGHT = [SIGUSR1, SIGTERM, SIGCONT, SIGTSTP];
 
 /** One step of a traced task. */
 export const anyTargetStep: fc.Arbitrary<TargetStep> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("user", "exec", "fork", "thread") }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("handle", "ignore"), signal: fc.constantFrom(...CAUGHT) }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom("user", "call", "exec") }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("fork", "thread") }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("handle", "ignore"), signal: fc.constantFrom(...CAUGHT) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("exit thread") }) },
 ) as fc.Arbitrary<TargetStep>;
 
@@ -123,47 +157,37 @@ const anyFlags = fc.oneof(
     ),
   },
 );
-const anySlot = fc.nat({ max: 1 });
+const anySlot = weighted([5, 0], [1, 1]);
 const anyAttach = fc.record({
   do: fc.constant("attach"),
   slot: anySlot,
-  target: fc.nat({ max: 1 }),
+  target: weighted([5, 0], [1, 1]),
   engine: fc.nat({ max: 2 }),
   flags: anyFlags,
-});
+}) as fc.Arbitrary<TracerStep>;
 /** One step of a tracer. */
 export const anyTracerStep: fc.Arbitrary<TracerStep> = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.tuple(anyOwnCall, fc.constantFrom(0, 0, 0, 1)).map(([call, slot]) => ({ ...call, slot })),
-  },
+  { weight: 8, arbitrary: fc.tuple(anyOwnCall, anySlot).map(([call, slot]) => ({ ...call, slot })) },
+  { weight: 2, arbitrary: fc.constant(NAP) },
   { weight: 2, arbitrary: anyAttach },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("put"), slot: anySlot }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("await", "put"), slot: anySlot }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("user") }) },
 ) as fc.Arbitrary<TracerStep>;
 
 /** A tracer: attaches, asks for events, and goes on from there. */
 export const anyTracer: fc.Arbitrary<readonly TracerStep[]> = fc
-  .tuple(anyAttach, fc.option(anyMask, { freq: 8 }), fc.array(anyTracerStep, { maxLength: 6 }))
+  .tuple(anyAttach, fc.option(maskWith(QUIESCE), { freq: 8 }), fc.array(anyTracerStep, { maxLength: 5 }))
   .map(([attach, mask, rest]) => [
     { ...attach, slot: 0 } as TracerStep,
     ...(mask === null ? [] : [{ do: "events", slot: 0, mask } as const]),
     ...rest,
   ]);
 
-const anySignal = fc.record({
-  signal: fc.constantFrom(SIGKILL, SIGSTOP, SIGCONT, SIGUSR1, SIGTERM, SIGTSTP),
-  target: fc.nat({ max: 1 }),
-});
-
-/** A whole program. */
-export const anyScript: fc.Arbitrary<Script> = fc.record({
-  engines: fc.array(anyEngine, { minLength: 1, maxLength: 3 }),
-  targets: fc.array(fc.array(anyTargetStep, { maxLength: 4 }), { minLength: 1, maxLength: 2 }),
-  tracers: fc.array(anyTracer, { minLength: 1, maxLength: 3 }),
-  senders: fc.array(fc.array(anySignal, { minLength: 1, maxLength: 3 }), { maxLength: 2 }),
-  leaves: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
-  crowded: fc.boolean(),
+/** A signal to one of the first two targets. */
+export const anySignal: fc.Arbitrary<SenderStep> = fc.record({
+  signal: fc.constantFrom(SIGUSR1, SIGCONT, SIGSTOP, SIGTERM, SIGTSTP, SIGKILL),
+  target: weighted([3, 0], [1, 1]),
+  naps: fc.nat({ max: 2 }),
 });
 
 /** Config options that change what a run does. The rest only adds checks, and those are left on. */
@@ -181,7 +205,3 @@ export const anyCaseParameters = (lifetimes: readonly string[] = LIFETIMES): fc.
       { weight: 1, arbitrary: fc.subarray(FLIPPED).map(config) },
     ),
   });
-
-/** A program with its parameters. */
-export const anyCase = (parameters: fc.Arbitrary<CaseParameters> = anyCaseParameters()): fc.Arbitrary<FuzzCase> =>
-  fc.record({ parameters, script: anyScript });

@@ -1,7 +1,8 @@
 /** A fuzzed program with the parameters it runs under: everything a run depends on besides its schedule, as data. */
 
 import { type GivenParameters, resolveParameters } from "../../scenarios/parameters.ts";
-import { populateFromScript, type Script } from "../../scenarios/programs/scripted.ts";
+import type { Script } from "../../scenarios/programs/script.ts";
+import { populateFromScript } from "../../scenarios/programs/scripted.ts";
 import type { Parameters } from "../../scenarios/scenario.ts";
 import { world } from "../../scenarios/world.ts";
 import type { Program } from "../../sim/index.ts";
@@ -15,7 +16,7 @@ export interface FuzzCase {
 }
 
 /** Steps before a run is cut off: most take a tenth. */
-const STEPS_MAX = 12_000;
+const STEPS_MAX = 8_000;
 
 /**
  * The program of a case.

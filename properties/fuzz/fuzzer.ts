@@ -18,10 +18,11 @@ import {
 } from "../../sim/index.ts";
 import { makeRng } from "../../sim/rng.ts";
 import { GuidedStrategy } from "../../sim/strategies/replay.ts";
-import { anyCase, anyCaseParameters } from "./arbitraries.ts";
+import { anyCaseParameters } from "./arbitraries.ts";
 import { type FuzzCase, programOf } from "./case.ts";
 import { Evidence } from "./evidence.ts";
 import { causesOf } from "./known.ts";
+import { anyCase } from "./shapes.ts";
 import { formatToken } from "./token.ts";
 
 export interface FuzzOptions {

@@ -4,12 +4,10 @@
  *     import { anyCase, programOf, formatToken } from "utrace-sim/fuzz";
  */
 export {
-  anyCase,
   anyCaseParameters,
   anyEngine,
   anyMask,
   anyOwnCall,
-  anyScript,
   anyTargetStep,
   anyTracer,
   anyTracerStep,
@@ -29,4 +27,5 @@ export {
   symptomOf,
 } from "./fuzzer.ts";
 export { causesOf, KNOWN_CAUSES, type KnownCause, knownCause } from "./known.ts";
+export { anyCase, anyScript, SHAPES } from "./shapes.ts";
 export { BadToken, formatToken, parseToken, type Reproduction, TOKEN_VERSION } from "./token.ts";

@@ -1,10 +1,10 @@
 /**
  * One token for one failure: program, parameters and schedule as text that can be pasted into a mail.
  *
- *     utrace-fuzz-1:<deflated JSON in base64url>
+ *     utrace-fuzz-2:<deflated JSON in base64url>
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { ANSWERS } from "../../scenarios/programs/scripted.ts";
+import { ANSWERS } from "../../scenarios/programs/script.ts";
 import { formatSchedule, parseSchedule } from "../../sim/schedule.ts";
 import { type FuzzCase, programOf } from "./case.ts";
 
@@ -16,7 +16,7 @@ export interface Reproduction {
 
 const PREFIX = "utrace-fuzz-";
 /** Version of the format. */
-export const TOKEN_VERSION = 1;
+export const TOKEN_VERSION = 2;
 /** More than any run takes, so that no text can ask for more memory than that. */
 const EVENTS_MAX = 200_000;
 const BYTES_MAX = 1 << 20;
@@ -97,18 +97,19 @@ function checkScript(value: unknown): void {
     );
   const call = (step: Record<string, unknown>): boolean =>
     step.do === "barrier" ||
+    step.do === "examine" ||
     (step.do === "control" && isNumber(step.action)) ||
     (step.do === "events" && isNumber(step.mask));
   const engine = (one: unknown): boolean => {
-    const { answers, inside } = (one ?? {}) as { answers?: Record<string, unknown>; inside?: Record<string, unknown> };
+    const { answers, inside, follows } = (one ?? {}) as Partial<Record<string, Record<string, unknown>>>;
     const names: readonly string[] = ANSWERS;
-    if (typeof answers !== "object" || answers === null) return false;
+    if (typeof answers !== "object" || answers === null || !isNumber(follows)) return false;
     if (!Object.entries(answers).every(([name, ret]) => names.includes(name) && isNumber(ret))) return false;
     return (
       inside === null ||
       (typeof inside === "object" &&
         names.includes(String(inside.callback)) &&
-        call(inside.call as Record<string, unknown>))
+        ((inside.call as Record<string, unknown>).do === "nap" || call(inside.call as Record<string, unknown>)))
     );
   };
   demand(isArray(script.engines) && script.engines.length <= 16 && script.engines.every(engine), "engines");
@@ -118,15 +119,18 @@ function checkScript(value: unknown): void {
   );
   demand(
     steps(script.tracers, (step) => {
-      if (step.do === "user") return true;
+      if (step.do === "user" || step.do === "nap") return true;
       if (!isNumber(step.slot)) return false;
       if (step.do === "attach") return isNumber(step.target) && isNumber(step.engine) && isNumber(step.flags);
-      return step.do === "put" || call(step);
+      return step.do === "put" || step.do === "await" || call(step);
     }),
     "tracers",
   );
   demand(
-    steps(script.senders, (step) => isNumber(step.target) && Number(step.signal) >= 1 && Number(step.signal) <= 31),
+    steps(
+      script.senders,
+      (step) => isNumber(step.target) && isNumber(step.naps) && Number(step.signal) >= 1 && Number(step.signal) <= 31,
+    ),
     "senders",
   );
 }
