@@ -1,4 +1,5 @@
 /** The specification as a page: diagrams of the lives, the rules, and what calls return, drawn from the code. */
+import { EXPORTED } from "./exported.ts";
 import { EXCUSES } from "./promises.ts";
 import { CALL_NAMES, returnsOf } from "./returns.ts";
 import { RULES } from "./rules.ts";
@@ -38,6 +39,14 @@ export function specDocument(): string {
     ["known defect", "what it is"],
     EXCUSES.map(({ name, sentence }) => [`\`${name}\``, sentence]),
   );
+  const exported = table(
+    ["call", "results", "rules about what it does"],
+    EXPORTED.map(({ call, results, effects }) => [
+      `\`${call}\``,
+      results,
+      effects.map((name) => `\`${name}\``).join(", "),
+    ]),
+  );
   const returns = CALL_NAMES.map((call) => {
     const rows = returnsOf(call).map(({ codeName, sentence }) => [codeName, sentence]);
     return `### ${call}\n\n${table(["result", "may come"], rows)}`;
@@ -53,6 +62,8 @@ export function specDocument(): string {
     "## What it excuses",
     "Promises that the posted code is known not to keep. Each excuse is for the situation that it names alone.",
     excuses,
+    "## Every exported call",
+    exported,
     "## What calls return",
     "A call takes effect somewhere between its begin and its end: a result is right if there was a reason for it at any point in between.",
     ...returns,

@@ -163,5 +163,6 @@ export function endControl(state: Mutable, call: Readonly<MutableCall>, engine: 
     (argument === UTRACE_STOP && result === -EINPROGRESS);
   if (asked && listed && !call.answered) engine.owed = true;
   if (argument === UTRACE_STOP && result === -EINPROGRESS && listed) engine.stopDue = engine.wantsStop;
-  if (argument === UTRACE_DETACH && engine.life === "detaching") engine.leaveDue = true;
+  const leaves = argument === UTRACE_DETACH && (result === 0 || result === -EINPROGRESS);
+  if (leaves && engine.life === "detaching") engine.leaveDue = true;
 }

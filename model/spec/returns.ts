@@ -32,7 +32,7 @@ import {
   UTRACE_SINGLESTEP,
   UTRACE_STOP,
 } from "../utrace/events.ts";
-import { type CallState, enginesOf, type SpecState, type TaskState, taskOf } from "./state.ts";
+import { type CallState, type ExamState, enginesOf, type SpecState, type TaskState, taskOf } from "./state.ts";
 
 /** One thing a call may return. */
 export interface Return {
@@ -47,7 +47,14 @@ export interface Return {
 }
 
 /** Calls of the interface. */
-export const CALL_NAMES = ["utrace_attach_task", "utrace_control", "utrace_set_events", "utrace_barrier"] as const;
+export const CALL_NAMES = [
+  "utrace_attach_task",
+  "utrace_control",
+  "utrace_set_events",
+  "utrace_barrier",
+  "utrace_prepare_examine",
+  "utrace_finish_examine",
+] as const;
 export type CallName = (typeof CALL_NAMES)[number];
 
 const has = (call: Readonly<CallState>, flag: number): boolean => (call.argument & flag) !== 0;
@@ -72,6 +79,15 @@ const steps = ({ argument }: Readonly<CallState>): boolean =>
   argument === UTRACE_SINGLESTEP || argument === UTRACE_BLOCKSTEP;
 const isStopped = (state: SpecState, call: Readonly<CallState>): boolean => tracedBy(state, call).stop === "stopped";
 const isReporting = (state: SpecState, call: Readonly<CallState>): boolean => tracedBy(state, call).report >= 0;
+
+const isSelf = (state: SpecState, call: Readonly<CallState>): boolean => call.by === engineOf(state, call)?.task;
+const wantsStop = (state: SpecState, call: Readonly<CallState>): boolean => engineOf(state, call)?.stopNoted === true;
+/** A detach takes the wish back some steps after it has marked the engine. */
+const wantsNoStop = (state: SpecState, call: Readonly<CallState>): boolean =>
+  !(wantsStop(state, call) && isAttached(state, call));
+/** What the caller has examined with this engine. */
+const examOf = ({ exams }: SpecState, { by, engine }: Readonly<CallState>): Readonly<ExamState> | undefined =>
+  exams[by]?.engine === engine ? exams[by] : undefined;
 
 const returns = (call: CallName, ...rows: readonly Omit<Return, "call">[]): Return[] =>
   rows.map((row) => ({ ...row, call }));
@@ -249,6 +265,56 @@ export const RETURNS: readonly Return[] = [
       codeName: "-ERESTARTSYS",
       sentence: "if the caller got a signal first",
       possible: () => true,
+    },
+  ),
+  ...returns(
+    "utrace_prepare_examine",
+    {
+      code: 0,
+      codeName: "0",
+      sentence: "if the caller is the target itself, or the engine wanted the target stopped, and that was alive",
+      possible: (state, call) =>
+        isSelf(state, call) || (wantsStop(state, call) && tracedBy(state, call).life === "alive"),
+    },
+    {
+      code: -EINVAL,
+      codeName: "-EINVAL",
+      sentence: "if the engine did not want the target stopped, or was detached",
+      possible: wantsNoStop,
+    },
+    {
+      code: -ESRCH,
+      codeName: "-ESRCH",
+      sentence: "if the target was dead",
+      possible: (state, call) => tracedBy(state, call).life !== "alive",
+    },
+    {
+      code: -EAGAIN,
+      codeName: "-EAGAIN",
+      sentence: "if the target was in no stop, or left it",
+      possible: (state, call) => !isStopped(state, call),
+    },
+  ),
+  ...returns(
+    "utrace_finish_examine",
+    {
+      code: 0,
+      codeName: "0",
+      sentence:
+        "if the caller is the target itself, or the engine wanted the target stopped, and that has not run since a utrace_prepare_examine of the caller returned 0",
+      possible: (state, call) => isSelf(state, call) || (wantsStop(state, call) && examOf(state, call)?.ran === false),
+    },
+    {
+      code: -EINVAL,
+      codeName: "-EINVAL",
+      sentence: "if the engine no longer wanted the target stopped, or was detached",
+      possible: wantsNoStop,
+    },
+    {
+      code: -EAGAIN,
+      codeName: "-EAGAIN",
+      sentence: "if the target has not stayed in one stop since then",
+      possible: (state, call) => examOf(state, call)?.ran !== false || !isStopped(state, call),
     },
   ),
 ];

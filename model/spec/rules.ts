@@ -48,6 +48,9 @@ const belongs = (callback: number, event: number): boolean =>
 /** Engines that keep a task from user mode. */
 const holders = (state: SpecState, task: number) => enginesOf(state, task).filter(({ holds }) => holds);
 
+const structLife = (state: SpecState, event: { readonly type: SpecEventType; readonly utrace: number }): boolean =>
+  nextLife("struct", state.structs[event.utrace]?.life ?? "absent", event.type) !== undefined;
+
 const STRUCTS: readonly Rule[] = [
   rule("struct-once", ["struct-live"], "a struct begins to live only once", (state, { utrace }) => {
     return state.structs[utrace] === undefined;
@@ -55,17 +58,8 @@ const STRUCTS: readonly Rule[] = [
   rule("one-struct", ["struct-live"], "a task has one live struct at most", (state, { task }) =>
     Object.values(state.structs).every((other) => other.life !== "live" || other.task !== task),
   ),
-  rule("struct-taken", ["struct-dying"], "a struct is taken from its task once, while it lives", (state, event) => {
-    return nextLife("struct", state.structs[event.utrace]?.life ?? "absent", event.type) !== undefined;
-  }),
-  rule(
-    "struct-freed",
-    ["struct-freed"],
-    "only a struct that was taken from its task is freed, once",
-    (state, event) => {
-      return nextLife("struct", state.structs[event.utrace]?.life ?? "absent", event.type) !== undefined;
-    },
-  ),
+  rule("struct-taken", ["struct-dying"], "a struct is taken from its task once, while it lives", structLife),
+  rule("struct-freed", ["struct-freed"], "only a struct that was taken from its task is freed, once", structLife),
   rule("struct-empty", ["struct-freed"], "a struct is freed only when no engine is on its lists", (state, { utrace }) =>
     Object.values(state.engines).every((engine) => engine.utrace !== utrace || engine.life === "detached"),
   ),

@@ -57,6 +57,8 @@ import { WellBehaved } from "./wellBehaved.ts";
 const { QUIESCE, EXEC, DEATH, REAP, CLONE } = UTRACE_EVENT;
 const CREATE = UTRACE_ATTACH_CREATE;
 const CONTROL = "utrace_control";
+const PREPARE = "utrace_prepare_examine";
+const FINISH = "utrace_finish_examine";
 
 /** A whole call of utrace_control that asks for something. */
 const asked = (action: number, result = 0, number = 20): SpecEvent[] => [
@@ -65,6 +67,9 @@ const asked = (action: number, result = 0, number = 20): SpecEvent[] => [
 ];
 /** A task that its engine has stopped. */
 const STOPPED: readonly SpecEvent[] = [...TRACED, wants(true), task("task-stopped")];
+
+/** ... and looks at. */
+const EXAMINED: readonly SpecEvent[] = [...STOPPED, call(PREPARE), returns(PREPARE, 0)];
 
 /** The rule that each illegal history breaks with its last event. */
 const ILLEGAL: readonly (readonly [rule: string, ...history: SpecEvent[]])[] = [
@@ -319,6 +324,16 @@ const UNREASONABLE: readonly (readonly [
   ["utrace_barrier", 0, call("utrace_barrier"), ...TRACED, report(EXEC), callback(EXEC)],
   ["utrace_barrier", 0, call("utrace_barrier"), ...TRACED, engine("engine-detaching")],
   ["utrace_barrier", -EINVAL, call("utrace_barrier"), ...TRACED],
+  [PREPARE, 0, call(PREPARE), ...TRACED],
+  [PREPARE, 0, call(PREPARE), ...TRACED, wants(true), task("task-dead")],
+  [PREPARE, -EINVAL, call(PREPARE), ...STOPPED],
+  [PREPARE, -ESRCH, call(PREPARE), ...STOPPED],
+  [PREPARE, -EAGAIN, call(PREPARE), ...STOPPED],
+  [FINISH, 0, call(FINISH), ...STOPPED],
+  [FINISH, 0, call(FINISH), ...EXAMINED, task("task-killed"), task("stop-ended"), task("user-mode")],
+  [FINISH, 0, call(FINISH), ...EXAMINED, wants(false)],
+  [FINISH, -EINVAL, call(FINISH), ...EXAMINED],
+  [FINISH, -EAGAIN, call(FINISH), ...EXAMINED],
   ["utrace_barrier", -ESRCH, call("utrace_barrier"), ...TRACED, engine("engine-detaching")],
 ];
 
@@ -539,6 +554,19 @@ describe("accepts", () => {
   test("a stop that SIGKILL ends, though an engine still wants it", () => {
     const stopped = [...TRACED, wants(true), task("task-stopped"), task("task-killed", 1, TRACER), task("stop-ended")];
     expect(stateAfter([...stopped, task("user-mode"), task("task-exiting")]).tasks[1]?.killed).toBe(false);
+  });
+
+  test("an examination: 0 from both ends while the task stays in its stop, -EAGAIN once it has run", () => {
+    expect(stateAfter([...EXAMINED, call(FINISH), returns(FINISH, 0)]).exams).toEqual({});
+    const ran = [...EXAMINED, task("task-killed", 1, OTHER_TRACER), task("stop-ended")];
+    expect(stateAfter([...ran, call(FINISH), returns(FINISH, -EAGAIN)]).exams).toEqual({});
+    // One that another caller has begun is his.
+    expectIllegal([...EXAMINED, call(FINISH, 0, OTHER_TRACER), returns(FINISH, 0, OTHER_TRACER)], "call-has-reason");
+  });
+
+  test("an examination of the caller himself", () => {
+    expect(stateAfter([...TRACED, call(PREPARE, 0, 1), returns(PREPARE, 0, 1)]).calls).toEqual({});
+    expect(stateAfter([...TRACED, call(FINISH, 0, 1), returns(FINISH, 0, 1)]).calls).toEqual({});
   });
 
   test("signals under any of their events", () => {

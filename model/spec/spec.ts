@@ -11,7 +11,7 @@ import {
   UTRACE_STOP,
   utrace_resume_action,
 } from "../utrace/events.ts";
-import type { EventOf, SpecEvent } from "./events.ts";
+import type { EventOf, SpecEvent, SpecEventType } from "./events.ts";
 import {
   beginReport,
   beginsExcused,
@@ -25,8 +25,7 @@ import { returnsOf } from "./returns.ts";
 import { brokenRule, type Rule } from "./rules.ts";
 import {
   ANY_CALLBACK,
-  type CallState,
-  type EngineLife,
+  type LIVES,
   type Mutable,
   type MutableCall,
   type MutableEngine,
@@ -34,8 +33,6 @@ import {
   NEW_TASK,
   nextLife,
   type SpecState,
-  type StructLife,
-  type TaskLife,
 } from "./state.ts";
 
 /** States are handed from transition to transition and nowhere else, so freezing them would be wasted work. */
@@ -71,7 +68,7 @@ export class SpecRun {
    * @param strict - Known defects of the posted code are no excuse.
    */
   constructor(strict = false) {
-    this.state = { structs: {}, engines: {}, tasks: {}, calls: {}, attached: 0, strict };
+    this.state = { structs: {}, engines: {}, tasks: {}, calls: {}, exams: {}, attached: 0, strict };
   }
 
   /**
@@ -117,16 +114,23 @@ function task(state: Mutable, number: number): MutableTask {
 }
 const engineOf = (state: Mutable, engine: number): MutableEngine => state.engines[engine] as MutableEngine;
 
+/** Takes the step of a life that an event stands for; the rules have seen to it that there is one. */
+function advance<L extends string>(
+  life: keyof typeof LIVES,
+  object: { life: L } | undefined,
+  event: SpecEventType,
+): void {
+  if (object !== undefined) object.life = nextLife(life, object.life, event) as L;
+}
+
 function change(state: Mutable, event: SpecEvent): void {
   switch (event.type) {
     case "struct-live":
       state.structs[event.utrace] = { life: "live", task: event.task, unannounced: false };
       break;
-    case "struct-dying": {
-      const struct = state.structs[event.utrace];
-      if (struct !== undefined) struct.life = nextLife("struct", struct.life, event.type) as StructLife;
+    case "struct-dying":
+      advance("struct", state.structs[event.utrace], event.type);
       break;
-    }
     case "struct-freed":
       delete state.structs[event.utrace];
       break;
@@ -142,7 +146,7 @@ function change(state: Mutable, event: SpecEvent): void {
     case "engine-detached": {
       const engine = engineOf(state, event.engine);
       engine.expects = 0;
-      engine.life = nextLife("engine", engine.life, event.type) as EngineLife;
+      advance("engine", engine, event.type);
       engine.holds = false;
       break;
     }
@@ -167,6 +171,7 @@ function change(state: Mutable, event: SpecEvent): void {
       const engine = state.engines[event.engine];
       if (engine === undefined) break;
       engine.wantsStop = event.wants;
+      engine.stopNoted = event.wants;
       engine.stopDue &&= event.wants;
       // What others ask for has to wait for a report; the task itself asks in one.
       engine.holds = event.wants && (engine.holds || event.by === engine.task) && engine.life !== "detaching";
@@ -174,11 +179,9 @@ function change(state: Mutable, event: SpecEvent): void {
     }
     case "task-dead":
     case "task-reaped":
-    case "task-given-back": {
-      const died = task(state, event.task);
-      died.life = nextLife("task", died.life, event.type) as TaskLife;
+    case "task-given-back":
+      advance("task", task(state, event.task), event.type);
       break;
-    }
     case "task-freed":
       delete state.tasks[event.task];
       break;
@@ -206,11 +209,14 @@ function change(state: Mutable, event: SpecEvent): void {
     case "stop-ended":
       task(state, event.task).stop = "running";
       endStop(state, event);
+      noteRan(state, event.task);
       break;
     case "user-return":
+      noteRan(state, event.task);
       if (state.tasks[event.task]?.jctl === true) task(state, event.task).jctl = false;
       break;
     case "user-mode":
+      noteRan(state, event.task);
       break;
     case "report-unannounced":
       noteUnannounced(state, event);
@@ -267,6 +273,7 @@ function attach(state: Mutable, { engine, utrace, by }: EventOf<"engine-attached
     mask: 0,
     may: 0,
     wantsStop: false,
+    stopNoted: false,
     holds: false,
     silent: false,
     left: false,
@@ -295,6 +302,11 @@ function beginCall(state: Mutable, event: EventOf<"call-begin">): void {
     stopped: state.tasks[traced]?.stop === "stopped" && !state.tasks[traced].orphan,
     resumed: false,
   };
+}
+
+/** Whoever examines the task has seen what no longer holds. */
+function noteRan(state: Mutable, ran: number): void {
+  for (const exam of Object.values(state.exams)) if (exam.task === ran) exam.ran = true;
 }
 
 /** Calls that found a task stopped look at another task from now on. */
@@ -336,6 +348,9 @@ function endCall(state: Mutable, { by, result }: EventOf<"call-end">): void {
   delete state.calls[by];
   const engine = state.engines[call.engine];
   if (engine === undefined) return;
+  if (call.call === "utrace_prepare_examine" && result === 0) {
+    state.exams[by] = { engine: call.engine, task: engine.task, ran: false };
+  } else if (call.call === "utrace_finish_examine") delete state.exams[by];
   if (call.call === "utrace_control") endControl(state, call, engine, result);
   if (call.call === "utrace_control" && result === 0) {
     if (call.argument === UTRACE_STOP && engine.life !== "detaching") engine.holds = engine.wantsStop;

@@ -33,6 +33,8 @@ export interface EngineState {
   may: number;
   /** Its last word was to stop the task. */
   wantsStop: boolean;
+  /** ... and that has been noted for others to see, as what a callback returns is a little later. */
+  stopNoted: boolean;
   /** ... and the task is stopped, or has to be before it next runs user code. */
   holds: boolean;
   /** Detached for good: who detached it was told that nothing is to come. */
@@ -101,12 +103,22 @@ export interface CallState {
   resumed: boolean;
 }
 
+/** What utrace_prepare_examine has begun. One for each caller. */
+export interface ExamState {
+  readonly engine: number;
+  readonly task: number;
+  /** The task has run since. */
+  ran: boolean;
+}
+
 /** Everything. Engines and the rest by their number, calls by the caller's. */
 export interface SpecState {
   readonly structs: Readonly<Record<number, Readonly<StructState>>>;
   readonly engines: Readonly<Record<number, Readonly<EngineState>>>;
   readonly tasks: Readonly<Record<number, Readonly<TaskState>>>;
   readonly calls: Readonly<Record<number, Readonly<CallState>>>;
+  /** Examinations by the caller's number. */
+  readonly exams: Readonly<Record<number, Readonly<ExamState>>>;
   /** Engines attached so far. */
   readonly attached: number;
   /** Known defects of the posted code are no excuse. */
@@ -121,7 +133,15 @@ export type MutableEngine = Writable<EngineState>;
 export type MutableCall = Writable<CallState>;
 
 /** Nothing has happened yet. */
-export const EMPTY_WORLD: SpecState = { structs: {}, engines: {}, tasks: {}, calls: {}, attached: 0, strict: false };
+export const EMPTY_WORLD: SpecState = {
+  structs: {},
+  engines: {},
+  tasks: {},
+  calls: {},
+  exams: {},
+  attached: 0,
+  strict: false,
+};
 
 /** A task of which nothing is known. */
 export const NEW_TASK: Readonly<TaskState> = {

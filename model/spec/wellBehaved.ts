@@ -4,7 +4,7 @@
  * It makes random legal histories, to show that the specification forbids nothing that is right. Each actor is a
  * generator that says what it does, one event at a time; which of them goes on is chance.
  */
-import { EAGAIN, EALREADY, EEXIST, EINPROGRESS, ENOENT, ERESTARTSYS, ESRCH } from "../linux/errno.ts";
+import { EAGAIN, EALREADY, EEXIST, EINPROGRESS, EINVAL, ENOENT, ERESTARTSYS, ESRCH } from "../linux/errno.ts";
 import {
   UTRACE_ATTACH_CREATE,
   UTRACE_ATTACH_EXCLUSIVE,
@@ -32,6 +32,8 @@ interface Tracee {
   woken: boolean;
   killed: boolean;
   reporting: boolean;
+  /** Stops that have ended. */
+  runs: number;
   /** Somebody waits for a report. */
   asked: boolean;
   running: Attached | null;
@@ -120,6 +122,7 @@ export class WellBehaved {
       woken: false,
       killed: false,
       reporting: false,
+      runs: 0,
       asked: false,
       running: null,
     };
@@ -165,6 +168,7 @@ export class WellBehaved {
       } else yield null;
     }
     task.stopped = false;
+    task.runs++;
     yield { type: "stop-ended", by, task: by };
   }
 
@@ -287,7 +291,7 @@ export class WellBehaved {
         if (engine !== null) own.push(engine);
       } else {
         const engine = this.one(own);
-        const what = own.length > 5 || (engine.gone && this.below(2) === 0) ? 0 : this.below(8);
+        const what = own.length > 5 || (engine.gone && this.below(2) === 0) ? 0 : this.below(9);
         if (what === 0) {
           own = own.filter((other) => other !== engine);
           yield* this.put(engine, by);
@@ -296,7 +300,8 @@ export class WellBehaved {
           own.push(engine);
           yield { type: "engine-get", by, engine: engine.number };
         } else if (what === 2) yield* this.barrier(by, engine);
-        else if (what < 5) yield* this.setEvents(by, engine);
+        else if (what === 3) yield* this.examine(by, engine);
+        else if (what < 6) yield* this.setEvents(by, engine);
         else yield* this.control(by, engine);
       }
     }
@@ -412,6 +417,32 @@ export class WellBehaved {
       task.woken = true;
       yield { type: "task-resumed", by, task: task.number };
     }
+  }
+
+  /** Looks at a stopped task, and whether it has stayed in its stop for that long. */
+  private *examine(by: number, engine: Attached): Actor {
+    const runs = yield* this.look(by, engine, "utrace_prepare_examine", null);
+    if (runs === null) return;
+    yield null;
+    // What the caller may do meanwhile, such as the resume that ends the stop.
+    if (this.below(4) === 0) yield* this.control(by, engine);
+    yield* this.look(by, engine, "utrace_finish_examine", runs);
+  }
+  private *look(
+    by: number,
+    engine: Attached,
+    call: string,
+    before: number | null,
+  ): Generator<SpecEvent | null, number | null, unknown> {
+    const { task } = engine;
+    yield this.begin(by, call, engine, 0);
+    const { runs } = task;
+    let result = 0;
+    if (!engine.stops || engine.gone || engine.leaving) result = -EINVAL;
+    else if (before === null && !task.alive) result = -ESRCH;
+    else if (!task.stopped || task.woken || (before !== null && runs !== before)) result = -EAGAIN;
+    yield { type: "call-end", by, call, result };
+    return result === 0 ? runs : null;
   }
 
   private *barrier(by: number, engine: Attached): Actor {

@@ -8,6 +8,7 @@ import {
   current,
   kernel,
   load,
+  note,
   type Ptr,
   READ_ONCE,
   rcu_dereference,
@@ -21,6 +22,7 @@ import { PID, TASK } from "../linux/structs.ts";
 import { utrace_barrier, utrace_control, utrace_set_events } from "./control.ts";
 import { engine_wants_stop } from "./engine.ts";
 import { utraceGlobals } from "./globals.ts";
+import type { Inline } from "./lifetime.ts";
 import { UTRACE } from "./structs.ts";
 
 /** `struct utrace_examiner`: what the two ends of an examination compare. The caller's own, as on its stack. */
@@ -43,6 +45,13 @@ export const utrace_prepare_examine = kernel(function* utrace_prepare_examine(
   engine: Ptr,
   exam: utrace_examiner,
 ) {
+  yield* note("utrace_prepare_examine", engine, 0);
+  const ret = yield* prepare(target, engine, exam);
+  yield* note("utrace_prepare_examine returns", engine, ret);
+  return ret;
+});
+
+function* prepare(target: Ptr, engine: Ptr, exam: utrace_examiner): Inline<number> {
   if (target === current()) return 0;
   let ret = 0;
   yield* rcu_read_lock();
@@ -58,7 +67,7 @@ export const utrace_prepare_examine = kernel(function* utrace_prepare_examine(
   exam.ncsw = yield* wait_task_inactive(target, exam.state);
   yield* put_task_struct(target);
   return exam.ncsw === 0 ? -EAGAIN : 0;
-});
+}
 
 /**
  * Ends what {@link utrace_prepare_examine} began.
@@ -71,6 +80,13 @@ export const utrace_finish_examine = kernel(function* utrace_finish_examine(
   engine: Ptr,
   exam: utrace_examiner,
 ) {
+  yield* note("utrace_finish_examine", engine, 0);
+  const ret = yield* finish(target, engine, exam);
+  yield* note("utrace_finish_examine returns", engine, ret);
+  return ret;
+});
+
+function* finish(target: Ptr, engine: Ptr, exam: utrace_examiner): Inline<number> {
   if (target === current()) return 0;
   let ret = 0;
   yield* rcu_read_lock();
@@ -82,7 +98,7 @@ export const utrace_finish_examine = kernel(function* utrace_finish_examine(
   const ncsw = yield* wait_task_inactive(target, exam.state);
   yield* put_task_struct(target);
   return ncsw === exam.ncsw ? 0 : -EAGAIN;
-});
+}
 
 /**
  * `pid_task(pid, PIDTYPE_PID)`. BUG(kernel): the callers below take no RCU read section for it, so the task may be freed
