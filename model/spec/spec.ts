@@ -362,5 +362,5 @@ function endCall(state: Mutable, { by, result }: EventOf<"call-end">): void {
 
 const setsEvents =
   (engine: number) =>
-  (call: Readonly<CallState>): boolean =>
+  (call: Readonly<MutableCall>): boolean =>
     call.engine === engine && call.call === "utrace_set_events";
