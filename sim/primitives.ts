@@ -208,7 +208,10 @@ export const spawn = <A extends readonly unknown[]>(
   options: SpawnOptions,
   main: KernelFunction<A, void>,
   ...args: A
-): Kernel<Ptr> => askWith(SPAWN, task, -1, 0, 0, main.info.id, { options, body: () => main.body(...args) });
+): Kernel<Ptr> => {
+  const payload: SpawnPayload = { options, body: () => main.body(...args), main, args };
+  return askWith(SPAWN, task, -1, 0, 0, main.info.id, payload);
+};
 /** What {@link spawn} needs to know of a task. */
 export interface SpawnOptions {
   readonly comm: string;
@@ -221,6 +224,9 @@ export interface SpawnOptions {
 export interface SpawnPayload {
   readonly options: SpawnOptions;
   readonly body: () => ReturnType<KernelBody<[], void>>;
+  /** What `body` calls, and with what. */
+  readonly main: unknown;
+  readonly args: readonly unknown[];
 }
 
 /** A number below `n`, chosen by the strategy and kept in the schedule. */

@@ -57,8 +57,8 @@ import {
 import type { SpawnPayload } from "../../primitives.ts";
 import type { Cache } from "../../slab.ts";
 import { hashText } from "../../symbols.ts";
-import { Merging } from "./merging.ts";
-import { NO_PLACE, type Places } from "./places.ts";
+import { MergeRefuted, Merging } from "./merging.ts";
+import { NO_PLACE, type Places, PlacesMerged } from "./places.ts";
 import type { ThreadWorld } from "./threadWorld.ts";
 
 type Frame = Iterator<Request, unknown, unknown>;
@@ -73,6 +73,7 @@ export interface Thread {
   readonly functionId: number;
   readonly body: () => Frame;
   readonly context: Context;
+  readonly nameHash: number;
   /** Where it begins. */
   readonly root: LocalState;
 }
@@ -110,6 +111,9 @@ export class LocalState {
   /** Place touched, and the place that stands for the life of the object around it; {@link NO_PLACE} if none. */
   place = NO_PLACE;
   object = NO_PLACE;
+  /** Number of that object, -1 if there is none; and the objects that may yet be touched, as bits: see `reach.ts`. */
+  objectNumber = -1;
+  touches = 0;
   /** It may have to wait. */
   waits = false;
   /** A plain store: under `tso` nobody notices before it is flushed. */
@@ -221,9 +225,10 @@ export class Automata {
   /** Fresh generators run, for measuring. */
   rebuilt = 0;
   /** Told of each transition that is learned. */
-  onEdge: ((from: LocalState, to: LocalState) => void) | null = null;
+  onEdge: ((from: LocalState, to: LocalState, result: number) => void) | null = null;
   private readonly merging: Merging | null;
-  private readonly children = new Map<number, number>();
+  private readonly children = new Map<string, number>();
+  private readonly identities = new Map<unknown, number>();
   private readonly allocated = new Map<number, Ptr>();
 
   constructor(
@@ -242,7 +247,8 @@ export class Automata {
     const stack = this.world.allocStatic(STACK_BYTES);
     const context = new Context(index, comm, index + 1, task, stack, stack + STACK_BYTES, daemon, false);
     const root = new LocalState(index, null, 0);
-    const thread: Thread = { index, comm, task, daemon, functionId, body, context, root };
+    const nameHash = hashText(comm);
+    const thread: Thread = { index, comm, task, daemon, functionId, body, context, nameHash, root };
     this.threads.push(thread);
     this.runners.push({ frames: [], functions: [], at: null, rcuDepth: 0, irqsWereOff: false, irqsOff: false });
     root.hashLow = mixLow(0x811c9dc5 | 0, index + 1);
@@ -252,16 +258,27 @@ export class Automata {
     return thread;
   }
 
+  /** What was taken for one while the code was only being learned has to be right from now on. */
+  endLearning(): void {
+    this.merging?.endPatience();
+  }
+
   /** The local state after `state` gave `result`, learned if need be. */
   next(state: LocalState, result: number): LocalState {
     return state.after(result) ?? this.discover(state, result);
   }
 
   private discover(state: LocalState, result: number): LocalState {
-    const made = this.reach(state, result);
+    let made: LocalState;
+    try {
+      made = this.reach(state, result);
+    } catch (error) {
+      if (!(error instanceof PlacesMerged) && this.merging?.failed(state, result)) throw new MergeRefuted("");
+      throw error;
+    }
     const next = this.merging === null ? made : this.merging.settle(made);
     state.learn(result, next);
-    if (this.onEdge !== null) this.onEdge(state, next);
+    if (this.onEdge !== null) this.onEdge(state, next, result);
     this.merging?.verify(state, result, next);
     return next;
   }
@@ -385,8 +402,8 @@ export class Automata {
       made.returned = step.value;
       // What a thread did on its way no longer matters, only what it returned.
       const returned = hashText(String(step.value));
-      made.hashLow = mixLow(0x51ed270b + thread.index, returned);
-      made.hashHigh = mixHigh(0x2545f491 + thread.index, returned);
+      made.hashLow = mixLow(0x51ed270b + thread.nameHash, returned);
+      made.hashHigh = mixHigh(0x2545f491 + thread.nameHash, returned);
       return;
     }
     runner.at = made;
@@ -445,6 +462,7 @@ export class Automata {
         made.manner = ACCESS;
         made.write = true;
         made.place = this.places.objectAround(this.world.offsetOf(made.ptr));
+        made.objectNumber = this.places.objectNumberAt(this.world.offsetOf(made.ptr));
         made.waits = this.tso;
         break;
       case ALLOC:
@@ -501,6 +519,7 @@ export class Automata {
     made.mask = layout.mask[id] as number;
     made.place = this.places.placeAt(made.at, made.size);
     made.object = this.places.objectAround(made.at);
+    made.objectNumber = this.places.objectNumberAt(made.at);
   }
 
   private lockAt(made: LocalState, manner: number, write: boolean): void {
@@ -510,6 +529,7 @@ export class Automata {
     made.size = 4;
     made.place = this.places.lockAt(made.at);
     made.object = this.places.objectAround(made.at);
+    made.objectNumber = this.places.objectNumberAt(made.at);
   }
 
   /** The n-th allocation of a thread gives the same object in every schedule. */
@@ -525,8 +545,9 @@ export class Automata {
   }
 
   private childFor(made: LocalState): number {
-    const { options, body } = made.payload as SpawnPayload;
-    return this.childOf(made, () => {
+    const { options, body, main, args } = made.payload as SpawnPayload;
+    const what = `${options.comm}:${made.ptr}:${this.textOf([main, ...args])}`;
+    return this.childOf(made, what, () => {
       const task = made.ptr !== 0 ? made.ptr : this.world.plainTask();
       return this.add(options.comm, task, options.daemon ?? false, made.extra, body).index;
     });
@@ -536,16 +557,38 @@ export class Automata {
     const callee = functionById(made.value);
     const head = made.ptr + (this.world.layout.offset[made.field] as number);
     const body = callee.body as (head: Ptr) => Frame;
-    return this.childOf(made, () => this.add("rcu", this.world.plainTask(), false, callee.id, () => body(head)).index);
+    return this.childOf(
+      made,
+      `rcu:${callee.id}:${head}`,
+      () => this.add("rcu", this.world.plainTask(), false, callee.id, () => body(head)).index,
+    );
   }
 
-  private childOf(made: LocalState, create: () => number): number {
-    const key = made.thread * 4096 + made.spawned;
+  /** The n-th thread that a thread starts to do just this. */
+  private childOf(made: LocalState, what: string, create: () => number): number {
+    const key = `${made.thread}:${made.spawned}:${what}`;
     let child = this.children.get(key);
     if (child === undefined) {
       child = create();
       this.children.set(key, child);
     }
     return child;
+  }
+
+  /** Arguments as a text: equal for equal plain values, and for the same functions. */
+  private textOf(args: readonly unknown[]): string {
+    const byIdentity = (value: unknown): string => {
+      let id = this.identities.get(value);
+      if (id === undefined) {
+        id = this.identities.size + 1;
+        this.identities.set(value, id);
+      }
+      return `#${id}`;
+    };
+    try {
+      return JSON.stringify(args, (_, value: unknown) => (typeof value === "function" ? byIdentity(value) : value));
+    } catch {
+      return args.map(byIdentity).join();
+    }
   }
 }

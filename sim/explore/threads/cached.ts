@@ -17,6 +17,7 @@ import { makeRng } from "../../rng.ts";
 import type { LocalState } from "./automaton.ts";
 import { BUFFER, type Execution } from "./execution.ts";
 import { Futures } from "./futures.ts";
+import { Reach } from "./reach.ts";
 import { SeenStates } from "./seenStates.ts";
 
 /** Bounds under which a search is still complete in what it says. */
@@ -46,6 +47,7 @@ const WALKS = 64;
 export class CachedSearch {
   readonly counts: CachedCounts = { states: 0, steps: 0, ends: 0, cutOff: 0, exhausted: false };
   private readonly futures: Futures;
+  private readonly reach: Reach | null;
   private seen = new SeenStates();
   private readonly todo: number[] = [];
   private readonly actor: number[] = [];
@@ -57,6 +59,8 @@ export class CachedSearch {
     private readonly execution: Execution,
     private readonly bounds: CachedBounds,
     private readonly persistentSets: boolean,
+    /** Whether states that differ in nothing but objects out of reach are one. */
+    forgetting: boolean,
     /** Called at each end state, and at each cut; false ends the search. */
     private readonly visit: (execution: Execution, cut: boolean) => boolean,
     /** Called after a step in an execution that has findings; false ends the search. */
@@ -64,16 +68,28 @@ export class CachedSearch {
     /** Called before the search is repeated because it had not yet learned enough. */
     private readonly again: () => void,
   ) {
-    this.futures = new Futures(execution.automata);
+    const { automata, places, world } = execution;
+    this.futures = new Futures(automata);
+    this.reach = forgetting ? new Reach(automata, places, world.memory) : null;
+    execution.reach = this.reach;
+    automata.onEdge = (from, to, result) => {
+      this.futures.edge(from, to);
+      this.reach?.edge(from, to, result);
+    };
+  }
+
+  /** Grows whenever something is learned that the reductions depend on. */
+  private get learned(): number {
+    return (this.persistentSets ? this.futures.version : 0) + (this.reach?.version ?? 0);
   }
 
   /** @returns false if the visitor ended it. */
   run(): boolean {
     this.learn();
     for (;;) {
-      const { version } = this.futures;
+      const { learned } = this;
       if (!this.pass()) return false;
-      if (!this.persistentSets || this.futures.version === version || this.counts.exhausted) return true;
+      if (this.learned === learned || this.counts.exhausted) return true;
       this.seen = new SeenStates();
       Object.assign(this.counts, { states: 0, steps: 0, ends: 0, cutOff: 0 });
       this.again();
@@ -97,6 +113,7 @@ export class CachedSearch {
       }
       while (execution.depth > 0) execution.undo();
     }
+    execution.automata.endLearning();
   }
 
   private pass(): boolean {

@@ -46,6 +46,7 @@ import type { Cache } from "../../slab.ts";
 import { fieldLabel } from "../../struct.ts";
 import { ACQUIRE, Automata, type LocalState, OVER, RELEASE } from "./automaton.ts";
 import type { Places } from "./places.ts";
+import { makesAddress, type Reach } from "./reach.ts";
 import type { ThreadWorld } from "./threadWorld.ts";
 
 /** First actor that is a store buffer. */
@@ -105,6 +106,12 @@ export class Execution {
   /** Two words over memory and all that is not a local state; see {@link stateHash}. */
   private worldLow = 0;
   private worldHigh = 0;
+  /** The part of each object in these, and the objects that were freed, as bits. */
+  private readonly objectsLow = new Int32Array(32);
+  private readonly objectsHigh = new Int32Array(32);
+  private freed = 0;
+  /** If set, objects out of reach are left out of the hash of a state. */
+  reach: Reach | null = null;
 
   private readonly undoAt: number[] = [];
   private readonly undoRaw: number[] = [];
@@ -262,7 +269,7 @@ export class Execution {
     const rare = this.undoRare[d] as (() => void) | null;
     if (rare !== null) rare();
     const at = this.undoAt[d] as number;
-    if (at !== NO_VALUE) this.put(at, state.size, state.code, this.undoRaw[d] as number);
+    if (at !== NO_VALUE) this.put(state, this.undoRaw[d] as number);
     if (!(this.tso && actor >= BUFFER)) {
       if (state.manner >= ACQUIRE) this.turnBack(actor, state);
       this.positions[actor] = state;
@@ -276,9 +283,9 @@ export class Execution {
   }
 
   private turnBack(actor: number, state: LocalState): void {
-    if (state.manner === ACQUIRE) this.setLock(state.place, state.write ? 0 : (this.locks[state.place] as number) + 1);
+    if (state.manner === ACQUIRE) this.setLock(state, state.write ? 0 : (this.locks[state.place] as number) + 1);
     else if (state.manner === RELEASE && !this.tso) {
-      this.setLock(state.place, state.write ? actor + 1 : (this.locks[state.place] as number) - 1);
+      this.setLock(state, state.write ? actor + 1 : (this.locks[state.place] as number) - 1);
     }
   }
 
@@ -364,7 +371,7 @@ export class Execution {
   private lockOp(actor: number, state: LocalState, d: number): boolean {
     if (state.manner === ACQUIRE) {
       if (!this.accessible(actor, state)) return false;
-      this.setLock(state.place, state.write ? actor + 1 : (this.locks[state.place] ?? 0) - 1);
+      this.setLock(state, state.write ? actor + 1 : (this.locks[state.place] ?? 0) - 1);
       this.result = state.outcome;
     } else if (state.manner === RELEASE) {
       if (!this.accessible(actor, state)) return false;
@@ -380,12 +387,12 @@ export class Execution {
   }
 
   private release(state: LocalState): void {
-    this.setLock(state.place, state.write ? 0 : (this.locks[state.place] as number) + 1);
+    this.setLock(state, state.write ? 0 : (this.locks[state.place] as number) + 1);
   }
 
-  private setLock(place: number, value: number): void {
+  private setLock({ place, objectNumber }: LocalState, value: number): void {
     const old = this.locks[place] ?? 0;
-    this.hashWord(0x4c0c0000 + place, old, value);
+    this.hashWord(0x4c0c0000 + place, old, value, objectNumber);
     this.locks[place] = value;
   }
 
@@ -422,14 +429,24 @@ export class Execution {
     const { at, size, code } = state;
     this.undoAt[d] = at;
     this.undoRaw[d] = this.world.memory.load(at, size, code);
-    this.put(at, size, code, raw);
+    this.put(state, raw);
   }
 
-  private put(at: number, size: number, code: number, raw: number): void {
+  private put(state: LocalState, raw: number): void {
     const { memory } = this.world;
+    const { at, size, code, objectNumber } = state;
     if (size > 8) throw new Error("[sim bug] a store of more than a word");
-    this.hashWord(at, memory.load(at, size, code), raw);
+    this.hashWord(at, memory.load(at, size, code), raw, objectNumber);
+    if (this.reach === null) {
+      memory.store(at, size, code, raw);
+      return;
+    }
+    const before = this.reach.wordAt(at);
     memory.store(at, size, code, raw);
+    const after = this.reach.wordAt(at);
+    if (before === after) return;
+    this.reach.moved(objectNumber, before, after);
+    if (after >= 0 && makesAddress(state)) this.reach.keep(after);
   }
 
   private atomic(state: LocalState, d: number): boolean {
@@ -473,7 +490,7 @@ export class Execution {
       buffer.unshift(entry);
       this.buffered |= 1 << thread;
       if (state.manner === RELEASE) {
-        this.setLock(state.place, state.write ? thread + 1 : (this.locks[state.place] as number) - 1);
+        this.setLock(state, state.write ? thread + 1 : (this.locks[state.place] as number) - 1);
       }
     };
   }
@@ -556,11 +573,12 @@ export class Execution {
     this.world.memory.setShadow(object, cache.size, SHADOW_OK);
     this.liveObjects.set(object, cache.name);
     this.result = object;
-    this.hashWord(this.world.offsetOf(object), 0, 1);
+    const number = this.places.objectNumberAt(this.world.offsetOf(object));
+    this.hashWord(object, 0, 1, number);
     this.rare = () => {
       this.liveObjects.delete(object);
       this.world.memory.setShadow(object, cache.slot, SHADOW_REDZONE);
-      this.hashWord(this.world.offsetOf(object), 1, 0);
+      this.hashWord(object, 1, 0, number);
     };
   }
 
@@ -576,12 +594,15 @@ export class Execution {
     }
     this.liveObjects.delete(object);
     this.world.memory.setShadow(object, cache.slot, SHADOW_FREED);
-    this.hashWord(this.world.offsetOf(object), 1, 2);
+    const { objectNumber } = state;
+    this.hashWord(object, 1, 2, objectNumber);
+    if (objectNumber < 31) this.freed |= 1 << objectNumber;
     this.rare = () => {
       this.liveObjects.set(object, name);
       this.world.memory.setShadow(object, cache.slot, SHADOW_REDZONE);
       this.world.memory.setShadow(object, cache.size, SHADOW_OK);
-      this.hashWord(this.world.offsetOf(object), 2, 1);
+      this.hashWord(object, 2, 1, objectNumber);
+      if (objectNumber < 31) this.freed &= ~(1 << objectNumber);
     };
   }
 
@@ -641,16 +662,40 @@ export class Execution {
 
   // --- State hash -------------------------------------------------------------------------------------------------
 
-  private hashWord(key: number, old: number, made: number): void {
+  private hashWord(key: number, old: number, made: number, object: number): void {
     if (old === made) return;
-    this.worldLow ^= scramble(key, old, 0x9e3779b1) ^ scramble(key, made, 0x9e3779b1);
-    this.worldHigh ^= scramble(key, old, 0x85ebca77) ^ scramble(key, made, 0x85ebca77);
+    const low = scramble(key, old, 0x9e3779b1) ^ scramble(key, made, 0x9e3779b1);
+    const high = scramble(key, old, 0x85ebca77) ^ scramble(key, made, 0x85ebca77);
+    this.worldLow ^= low;
+    this.worldHigh ^= high;
+    if (object < 0 || object > 30) return;
+    this.objectsLow[object] = (this.objectsLow[object] as number) ^ low;
+    this.objectsHigh[object] = (this.objectsHigh[object] as number) ^ high;
+  }
+
+  /** Objects that nothing that may yet happen depends on, as bits. */
+  private beyondReach(reach: Reach): number {
+    let touched = 0;
+    for (let left = this.live; left !== 0; left &= left - 1) {
+      touched |= (this.positions[31 - Math.clz32(left & -left)] as LocalState).touches;
+    }
+    for (let left = this.buffered; left !== 0; left &= left - 1) {
+      for (const { state } of this.buffers[31 - Math.clz32(left & -left)] as Buffered[]) touched |= state.touches;
+    }
+    return reach.beyond(this.freed, touched);
   }
 
   /** The low and the high word of the hash of this state. */
   stateHash(into: Int32Array): void {
     let low = this.worldLow;
     let high = this.worldHigh;
+    if (this.freed !== 0 && this.reach !== null) {
+      for (let left = this.beyondReach(this.reach); left !== 0; left &= left - 1) {
+        const object = 31 - Math.clz32(left & -left);
+        low ^= this.objectsLow[object] as number;
+        high ^= this.objectsHigh[object] as number;
+      }
+    }
     for (let t = 0; t < this.positions.length; t++) {
       if ((this.begun & (1 << t)) === 0) continue;
       const state = this.positions[t] as LocalState;

@@ -22,8 +22,12 @@ export interface ExploreOptions {
   readonly memory?: MemoryModel;
   /** Default `traces`; `states` if there is a bound on preemptions. */
   readonly search?: "traces" | "states";
-  /** Reductions to switch off; all are on by default. `persistentSets` and `merging` are those of `states`. */
-  readonly reductions?: Partial<Reductions> & { readonly persistentSets?: boolean; readonly merging?: boolean };
+  /** Reductions to switch off; all are on by default. `persistentSets`, `merging`, `forgetting` are those of `states`. */
+  readonly reductions?: Partial<Reductions> & {
+    readonly persistentSets?: boolean;
+    readonly merging?: boolean;
+    readonly forgetting?: boolean;
+  };
   /** Steps of one execution before it is cut off; a cut makes the exploration incomplete. Default 10 000. */
   readonly stepsMax?: number;
   /** Only schedules with at most so many changes away from a thread that could go on. Default: any number. */
@@ -200,7 +204,8 @@ class Explorer {
       if (last.step === execution.depth - 1) this.noteFinding(execution, last);
       return !this.ended;
     };
-    const search = new CachedSearch(this.execution, bounds, persistent, visit, found, again);
+    const forgetting = this.options.reductions?.forgetting !== false;
+    const search = new CachedSearch(this.execution, bounds, persistent, forgetting, visit, found, again);
     const all = search.run();
     const { states, ends, steps, cutOff, exhausted } = search.counts;
     const counts = { executions: ends, states, steps, sleepBlocked: 0, cutOff };
@@ -238,11 +243,16 @@ class Explorer {
     const { world, ends } = this;
     let low = 0x811c9dc5 | 0;
     let high = 0x7ed55d16;
-    for (const { index } of execution.automata.threads) {
-      const word = execution.isOver(index) ? (execution.positions[index] as { hashLow: number }).hashLow : 0;
-      low = mixLow(low, word);
-      high = mixHigh(high, word);
+    // Of several threads of one name it does not matter which of them was started to do this.
+    let returned = 0;
+    for (const { index, nameHash } of execution.automata.threads) {
+      if ((execution.begun & (1 << index)) === 0) continue;
+      const word = execution.isOver(index) ? (execution.positions[index] as { hashLow: number }).hashLow : nameHash;
+      returned = (returned + mixLow(word, 0)) | 0;
+      high = (high + mixHigh(word, 0)) | 0;
     }
+    low = mixLow(low, returned);
+    high = mixHigh(high, returned);
     for (const { ptr, field } of world.variables) {
       const value = world.peek(ptr, field);
       low = mixLow(low, value | 0);
@@ -257,11 +267,12 @@ class Explorer {
     } else known.again(execution);
   }
 
-  /** What each thread returned, then the value of each variable. */
+  /** Name and result of each thread that was started, then the value of each variable. */
   private valuesOf(execution: Execution): string[] {
     const { world } = this;
+    const begun = execution.automata.threads.filter(({ index }) => (execution.begun & (1 << index)) !== 0);
     return [
-      ...execution.automata.threads.map(({ index }) => this.returnedBy(execution, index)),
+      ...begun.flatMap(({ index, comm }) => [comm, this.returnedBy(execution, index)]),
       ...world.variables.map(({ ptr, field }) => String(world.peek(ptr, field))),
     ];
   }
@@ -271,9 +282,8 @@ class Explorer {
     const returned: Record<string, string> = {};
     const variables: Record<string, number> = {};
     let at = 0;
-    // Threads that came up later than this end state have no part in it.
-    const threads = this.execution.automata.threads.slice(0, values.length - this.world.variables.length);
-    for (const { comm } of threads) returned[comm] = values[at++] as string;
+    const variablesFrom = values.length - this.world.variables.length;
+    while (at < variablesFrom) returned[values[at++] as string] = values[at++] as string;
     for (const { name } of this.world.variables) variables[name] = Number(values[at++]);
     return { returned, variables, count: reached.count, witness: reached.witness() };
   }

@@ -78,7 +78,6 @@ export class Futures {
 
   constructor(private readonly automata: Automata) {
     for (const { root } of automata.threads) this.future(root);
-    automata.onEdge = (from, to) => this.edge(from, to);
   }
 
   private future(state: LocalState): Future {
@@ -97,7 +96,8 @@ export class Futures {
     return made;
   }
 
-  private edge(from: LocalState, to: LocalState): void {
+  /** A transition was learned. */
+  edge(from: LocalState, to: LocalState): void {
     const after = this.future(to);
     after.parents.push(from);
     this.raise(from, after);

@@ -30,7 +30,10 @@ export class Places {
   count = 0;
   private ranges = new Map<number, Range[]>();
   private locks = new Map<number, number>();
-  private objects: { readonly from: number; readonly to: number; readonly place: number }[] = [];
+  /** Places of the lives of objects, in the order in which the objects were given their places in memory. */
+  private lives: number[] = [];
+  /** For every sixteen bytes the number of the object around them, plus one. */
+  private objectNumbers = new Uint16Array(1 << 8);
   private readers: number[] = [];
 
   /** @param coarse - Words of memory that are one place each. */
@@ -70,15 +73,31 @@ export class Places {
     return place;
   }
 
-  /** An object was given a place in memory: bytes `from` up to `to`. */
+  /** An object was given a place in memory: bytes `from` up to `to`, sixteens both. */
   addObject(from: number, to: number): void {
-    this.objects.push({ from, to, place: this.count++ });
+    this.lives.push(this.count++);
+    if (to >> 4 >= this.objectNumbers.length) {
+      const numbers = new Uint16Array(2 * (to >> 4));
+      numbers.set(this.objectNumbers);
+      this.objectNumbers = numbers;
+    }
+    this.objectNumbers.fill(this.lives.length, from >> 4, to >> 4);
   }
 
   /** The life of the object around offset `at`. */
   objectAround(at: number): number {
-    for (const object of this.objects) if (at >= object.from && at < object.to) return object.place;
-    return NO_PLACE;
+    const number = this.objectNumberAt(at);
+    return number < 0 ? NO_PLACE : (this.lives[number] as number);
+  }
+
+  /** Number of the object around offset `at`, from 0 in order of {@link addObject}; -1 if there is none. */
+  objectNumberAt(at: number): number {
+    return (this.objectNumbers[at >> 4] ?? 0) - 1;
+  }
+
+  /** Objects that were given a place in memory so far. */
+  get objectCount(): number {
+    return this.lives.length;
   }
 
   /** The read section of a thread. */
