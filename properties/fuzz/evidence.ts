@@ -79,6 +79,18 @@ export class Evidence {
     return { attached: engines.length, wanting: engines.filter((wants) => wants).length };
   }
 
+  /** Who last asked for a stop of the task it is about: a callback of its own, or a call of another. */
+  get stopAskedBy(): Who {
+    const { taskAddress, task } = this.about;
+    const { engines } = this.attachments;
+    const asked = this.notes.findLast(
+      ({ subject, pointer, value }) =>
+        subject === "wants-stop" && value !== 0 && engines.get(pointer)?.target === taskAddress,
+    );
+    if (asked === undefined) return "nobody";
+    return asked.task === task ? "itself" : "another";
+  }
+
   /** How many engines are attached to the task it is about at its end. */
   get enginesLeft(): number {
     return this.enginesAfter(this.notes).length;
@@ -110,6 +122,15 @@ export class Evidence {
       if (events === 0) beforeAnyEvents++;
     }
     return { underway: open.size, beforeAnyEvents };
+  }
+
+  /** Whether an attach asked for a report of the task it is about, and did not tell the task. */
+  get reportUnannounced(): boolean {
+    const { taskAddress } = this.about;
+    const { structs } = this.attachments;
+    return this.notes.some(
+      ({ subject, pointer }) => subject === "report-unannounced" && structs.get(pointer) === taskAddress,
+    );
   }
 
   /** Whether a SIGKILL reached the task it is about. */

@@ -195,6 +195,19 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
       "the first engine has no events yet, so task->utrace_flags is 0; utrace_control(INTERRUPT) sets utrace->interrupt and TIF_SIGPENDING; recalc_sigpending asks utrace only if utrace_flags is not 0, and takes TIF_SIGPENDING back; somebody sets events; the next utrace_resume finds `interrupt` without TIF_SIGPENDING: BUG_ON(!signal_pending(task)).",
   },
   {
+    name: "report-unannounced",
+    lifetimes: ["pointer", "prototype"],
+    mendedBy: ["notify-at-attach"],
+    signs: [
+      (evidence) =>
+        breaks(evidence, "stopped-no-user-code") && evidence.stopAskedBy === "itself" && evidence.reportUnannounced,
+    ],
+    whose: "the posted code",
+    where: ["utrace_attach_task", "finish_report"],
+    order:
+      "an attach in the middle of a pass sets utrace->report, but not TIF_NOTIFY_RESUME; a callback of the pass asks for UTRACE_STOP; finish_report finds `report` set, and takes TIF_NOTIFY_RESUME for set too; the task goes back to user mode without a stop.",
+  },
+  {
     name: "stop-nobody-wants",
     lifetimes: ["pointer", "embedded", "lazy", "prototype"],
     mendedBy: ["recheck-before-stop"],
@@ -217,7 +230,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     signs: [
       (evidence) =>
         evidence.finding.kind === "hung-task" &&
-        inside(evidence, "utrace_stop", "utrace_report_exit") &&
+        /^(utrace_stop < )+utrace_report_exit < /.test(evidence.stack) &&
         evidence.wasKilled &&
         evidence.stop.wanting > 0,
     ],
@@ -231,7 +244,10 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     lifetimes: ["pointer", "embedded", "lazy", "prototype"],
     mendedBy: [],
     signs: [
-      (evidence) => breaks(evidence, "stopped-no-user-code") && evidence.finding.backtrace.length === 1,
+      (evidence) =>
+        breaks(evidence, "stopped-no-user-code") &&
+        evidence.finding.backtrace.length === 1 &&
+        evidence.stopAskedBy === "another",
       (evidence) => bug(evidence) && inside(evidence, "start_report") && !under(evidence, "utrace_report_jctl"),
     ],
     whose: "the posted code",
@@ -280,6 +296,21 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     where: ["check_dead_utrace"],
     order:
       "the last detach and the reap, or two detaches, each find no engine left, take the struct to be theirs to free, and both do.",
+  },
+  {
+    name: "walk-without-resync",
+    lifetimes: ["prototype"],
+    mendedBy: ["stop-relookup"],
+    signs: [
+      (evidence) =>
+        (engineIsGone(evidence) || breaks(evidence, "marked-on-list")) &&
+        under(evidence, "utrace_stop") &&
+        evidence.takenAwayInPass,
+    ],
+    whose: "the prototype",
+    where: ["utrace_quiescent"],
+    order:
+      "a detach finds a task stopped, and takes its engine off the list and away; the task, woken by a SIGKILL meanwhile, does not wait for the lock, and makes its pass of report_quiesce over the same list.",
   },
   {
     name: "release-without-rcu",

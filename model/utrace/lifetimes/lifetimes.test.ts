@@ -52,6 +52,14 @@ describe.each(ALL)("$name", (lifetime: Lifetime) => {
     expect(play.toEnd().findings()).toEqual([]);
   });
 
+  test("a task that a SIGKILL wakes does not count as stopped any more, whatever its engines want to hear of", () => {
+    const { play, target } = tracedAndStopped({ lifetime });
+    play.poke(target, TASK.utrace_flags, UTRACE_EVENT.EXIT | REAP);
+    play.call(() => kill_pid_info(SIGKILL, play.booted.getPid(target)));
+    play.run("target");
+    expect([play.peek(target, TASK.exit_code), play.findings()]).toEqual([SIGKILL, []]);
+  });
+
   test("two engines: it goes on serving the one that stays", () => {
     const { play, target, engine } = tracedAndStopped({ lifetime });
     const other = attach(play, target, loggingOps([], "B", STOPS));

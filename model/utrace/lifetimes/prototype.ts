@@ -26,10 +26,11 @@ import {
 import { SIGKILL, sigmask } from "../../linux/signal.ts";
 import { TASK } from "../../linux/structs.ts";
 import { utrace_reset } from "../control.ts";
-import { UTRACE_EVENT } from "../events.ts";
+import { UTRACE_EVENT, UTRACE_STOP } from "../events.ts";
 import { patched } from "../globals.ts";
 import type { Inline, Lifetime } from "../lifetime.ts";
 import { INIT_REPORT, report_quiescent } from "../report.ts";
+import { utrace_stop } from "../stop.ts";
 import { UTRACE } from "../structs.ts";
 import { pointer, rcu_utrace_free } from "./pointer.ts";
 
@@ -66,10 +67,12 @@ export const prototype: Lifetime = {
     yield* assign_bits(own, UTRACE.stopped, 0);
     const report = INIT_REPORT();
     yield* report_quiescent(task, own, report);
+    let left = true;
     if (report.detaches) {
       yield* spin_lock(own, UTRACE.lock);
-      yield* utrace_reset(task, own, false);
+      left = yield* utrace_reset(task, own, false);
     }
+    if (report.action === UTRACE_STOP && left && !killed) return yield* utrace_stop(task, own);
     return killed;
   },
 
