@@ -8,15 +8,31 @@ import { ioReason, UsageError } from "./errors.ts";
 import { TOOL } from "./tool.ts";
 
 /** Version of the format. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const FileSchema = z.object({
   format: z.literal(FORMAT),
   tool: z.object({ name: z.string(), version: z.string() }),
   /** What is explored, in words of a command line, and under which bound. */
   subject: z.string(),
-  explored: z.custom<PutAside>((value) => typeof value === "object" && value !== null && "search" in value),
+  explored: z.custom<PutAside>((value) => typeof value === "object" && value !== null && "states" in value),
 });
+
+/** Words are kept as text: there may be millions. */
+const WORDS = "words ";
+
+function withoutWords(_name: string, value: unknown): unknown {
+  if (!(value instanceof Int32Array)) return value;
+  return WORDS + Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
+}
+
+function withWords(_name: string, value: unknown): unknown {
+  if (typeof value !== "string" || !value.startsWith(WORDS)) return value;
+  const bytes = Buffer.from(value.slice(WORDS.length), "base64");
+  const words = new Int32Array(Math.floor(bytes.length / 4));
+  Buffer.from(words.buffer).set(bytes.subarray(0, 4 * words.length));
+  return words;
+}
 
 /**
  * Saves an exploration that is not over.
@@ -26,7 +42,7 @@ const FileSchema = z.object({
  */
 export function writeExploration(path: string, cwd: string, subject: string, explored: PutAside): void {
   const target = resolve(cwd, path);
-  const text = JSON.stringify({ format: FORMAT, tool: TOOL, subject, explored });
+  const text = JSON.stringify({ format: FORMAT, tool: TOOL, subject, explored }, withoutWords);
   try {
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(`${target}.tmp`, gzipSync(text));
@@ -50,7 +66,7 @@ export function readExploration(path: string, cwd: string, subject: string): Put
   }
   let json: unknown;
   try {
-    json = JSON.parse(gunzipSync(bytes).toString("utf8"));
+    json = JSON.parse(gunzipSync(bytes).toString("utf8"), withWords);
   } catch {
     throw new UsageError(
       `${path} is no exploration that was put aside, or was cut off; explore saves one when it stops`,

@@ -168,7 +168,6 @@ class Minimiser {
     let search: MachineExploration;
     try {
       search = exploreMachine(explorable(this.program), {
-        from: preemptions,
         preemptions,
         goesOn: ({ executions, findings }) =>
           executions < this.executionsLeft && this.goesOn() && !findings.some(({ key }) => key === this.key),

@@ -2,13 +2,13 @@
 import { setImmediate } from "node:timers/promises";
 import type { Parameters } from "../../scenarios/scenario.ts";
 import {
+  type ExploredFinding,
   type Exploring,
   type MachineExploration,
   MachineExplorer,
   STATE_CHECKS,
 } from "../../sim/explore/machine/explore.ts";
 import { CannotExplore } from "../../sim/explore/machine/exploringMachine.ts";
-import type { ExploredFinding } from "../../sim/explore/machine/search.ts";
 import { formatSchedule } from "../../sim/schedule.ts";
 import { findByKey, replayTo } from "../confirm.ts";
 import { EXIT_BUDGET, EXIT_CLEAN, EXIT_FINDING, UsageError } from "../errors.ts";
@@ -122,7 +122,7 @@ async function explore(
 }
 
 const progressLine = (so: Exploring, elapsed: number): string =>
-  `${count(so.preemptions, "preemption")}: ${count(so.states, "state")}, ${count(so.executions, "run")}, at least ${so.open} left, ${so.findings.length} found, ${Math.round(elapsed / 1000)} s`;
+  `${count(so.preemptions, "preemption")}: ${count(so.states, "state")}, ${count(so.executions, "run")}, ${Math.floor(100 * so.done)} % done, ${so.findings.length} found, ${Math.round(elapsed / 1000)} s`;
 
 const boundWords = ({ preemptions }: ExploreCommandOptions): string[] => [
   "--preemptions",

@@ -217,7 +217,7 @@ describe("exploring a program on the machine", () => {
     let pieces = 0;
     while (explorer.advance(7)) {
       pieces++;
-      const aside = JSON.parse(JSON.stringify(explorer.putAside()));
+      const aside = structuredClone(explorer.putAside());
       explorer.release();
       explorer = new MachineExplorer(late, options);
       explorer.takeUp(aside);

@@ -1,25 +1,44 @@
 /**
  * Every schedule of a program on the full machine, up to a number of preemptions, or without any bound on them.
  *
- * Goes through with 0 preemptions, then with 1, and so on, so that the first witness of a finding has as few as any.
- * What counts as one is said in `search.ts`. When no schedule was left out for its preemptions, the bound was none.
+ * Goes through in rounds, with 0 preemptions, then with 1, and so on: so the witness of a finding has as few as any, and
+ * is the shortest of those. What counts as one is said in `search.ts`. When no schedule was left out for its preemptions,
+ * the bound was none. When it turns out on the way that an op was wrongly taken for one that nobody else notices
+ * (`footprints.ts`), all of it begins again; what is counted is the go that came through.
  *
  * Checks, at every state: use of freed memory, faults, BUG and WARN, SLUB's own checks, lock debugging, RCU misuse,
  * sleeping in atomic context; hangs and leaks at the end of every run.
  * Does not check: what looks at the whole past of a run, as states that are the same are visited once, whatever led to
  * them: lock order, divergence from the specification. Nor that a run ever ends: going round in a circle is no finding.
  */
-import { CHECK_NAMES, type CheckName } from "../../finding.ts";
+import { CHECK_NAMES, type CheckName, type Finding } from "../../finding.ts";
 import type { Program } from "../../run.ts";
 import { formatSchedule, parseSchedule } from "../../schedule.ts";
-import { ExploringMachine, type Saved } from "./exploringMachine.ts";
+import { ExploringMachine } from "./exploringMachine.ts";
 import { Footprints } from "./footprints.ts";
-import { type ExploredFinding, Search, type SearchAside, UNBOUNDED } from "./search.ts";
+import { Search, type Sighting } from "./search.ts";
+import { ALONE } from "./sharedWords.ts";
+import { FEW, makeStateMemory, START, type StateMemory, States } from "./states.ts";
+import { Ways } from "./ways.ts";
+import { shortestWays } from "./witness.ts";
+import { type Item, WORK_WORDS, Work } from "./work.ts";
 
 /** Checks that depend on nothing but the state, so that they can be made while exploring. */
 export const STATE_CHECKS: readonly CheckName[] = CHECK_NAMES.filter((name) =>
   ["kasan", "spinlock", "rcu", "atomic-sleep", "hang", "leak"].includes(name),
 );
+
+/** A finding, with the first of the shortest schedules that show it with as few preemptions as any. */
+export interface ExploredFinding {
+  readonly key: string;
+  readonly finding: Finding;
+  /** Up to and including the step of the finding. */
+  readonly schedule: Int32Array;
+  /** Preemptions in it. */
+  readonly preemptions: number;
+  /** Times it was come upon, by different ways. */
+  readonly count: number;
+}
 
 /** How far an exploration is. */
 export interface Exploring {
@@ -28,21 +47,19 @@ export interface Exploring {
   readonly steps: number;
   /** Preemptions of the schedules being gone through. */
   readonly preemptions: number;
-  /** Runs that are left at least: events still to be tried on the way to where it is. */
-  readonly open: number;
-  readonly findings: readonly ExploredFinding[];
+  /** About how much of those is done, from 0 to 1: see {@link Search.done}. */
+  readonly done: number;
+  readonly findings: readonly Omit<ExploredFinding, "schedule">[];
 }
 
 export interface MachineExploreOptions {
   /** Preemptions at most. Default: any number. */
   readonly preemptions?: number;
-  /** Preemptions to begin with; schedules with fewer are gone through with them. Default 0. */
-  readonly from?: number;
   /** Whether states visited before are passed by. Default true. */
   readonly caches?: boolean;
   /** Whether there is no choice before an op that nobody else can notice. Default true. */
   readonly reduces?: boolean;
-  /** States remembered at most; a power of 2. Default 2^24, which take 150 MB. */
+  /** States at most; a power of 2. Default 2^24, for which there are 400 MB when they are all there. */
   readonly statesMax?: number;
   /** Told now and then how far it is, and at the end of each number of preemptions; false ends the exploration. */
   readonly goesOn?: (so: Exploring) => boolean;
@@ -52,7 +69,7 @@ export interface MachineExploration {
   /** Every schedule within the bounds was covered. */
   readonly complete: boolean;
   readonly executions: number;
-  /** Distinct states in which there was a choice, at the largest number of preemptions gone through. */
+  /** Distinct states in which there was a choice. */
   readonly states: number;
   readonly steps: number;
   /** Hashes of the distinct states in which the world ended, sorted. */
@@ -65,12 +82,14 @@ export interface MachineExploration {
     /** All schedules with so many preemptions are covered; null if all are, -1 if not even those without any. */
     readonly preemptions: number | null;
     readonly stepsMax: number;
+    readonly statesMax: number;
   };
 }
 
 /** Runs between two calls of {@link MachineExploreOptions.goesOn}. */
 const SLICE = 2000;
-const STATES_MAX = 2 ** 24;
+/** States at most, where nothing else is said. */
+export const STATES_MAX = 2 ** 24;
 
 /** The program as it is explored: with the checks that can be made. */
 export function explorable(program: Program): Program {
@@ -89,50 +108,208 @@ export function exploreMachine(program: Program, options: MachineExploreOptions 
   }
 }
 
-/** An exploration that goes on piece by piece, and can be put aside and taken up again. */
-export class MachineExplorer {
-  private readonly machine: ExploringMachine;
-  private readonly start: Saved;
-  private readonly bound: number;
-  private readonly footprints: Footprints | null;
-  private readonly findings = new Map<string, ExploredFinding>();
-  private search: Search;
-  private preemptions: number;
-  private executions = 0;
-  private steps = 0;
-  private covered: number | null;
-  private complete = false;
+/** What one search has come to since all of it last began. */
+export interface Tally {
+  readonly executions: number;
+  readonly steps: number;
+  readonly states: number;
+  readonly cutOff: number;
+  /** Some schedule was left out for its preemptions, in this round. */
+  readonly bounded: boolean;
+  /** Some choice was left to the next round, in this round. */
+  readonly deferred: boolean;
+  /** There was no room for another state. */
+  readonly full: boolean;
+  /** How much of the round is done. */
+  readonly done: number;
+}
 
-  constructor(
-    program: Program,
-    private readonly options: MachineExploreOptions = {},
-  ) {
+/** What one search has come upon. */
+export interface Harvest {
+  readonly sightings: readonly Sighting[];
+  readonly ends: readonly string[];
+  readonly ways: Int32Array;
+}
+
+/** What a search has come to. */
+export const tallyOf = (search: Search, states: States): Tally => {
+  const { executions, steps, cutOff, bounded, deferred, done } = search;
+  return { executions, steps, states: states.added, cutOff, bounded, deferred, full: states.full, done };
+};
+
+/** What a search has come upon. */
+export const harvestOf = ({ sightings, ends, ways }: Search): Harvest => ({
+  sightings: [...sightings.values()],
+  ends: [...ends],
+  ways: ways.all(),
+});
+
+/** Nothing yet. */
+export const NO_TALLY: Tally = {
+  executions: 0,
+  steps: 0,
+  states: 0,
+  cutOff: 0,
+  bounded: false,
+  deferred: false,
+  full: false,
+  done: 0,
+};
+
+/** Two tallies together. */
+export const together = (a: Tally, b: Tally): Tally => ({
+  executions: a.executions + b.executions,
+  steps: a.steps + b.steps,
+  states: a.states + b.states,
+  cutOff: a.cutOff + b.cutOff,
+  bounded: a.bounded || b.bounded,
+  deferred: a.deferred || b.deferred,
+  full: a.full || b.full,
+  done: a.done + b.done,
+});
+
+/** What several searches have come upon, as if one had. */
+export function gather(harvests: readonly Harvest[]): { sightings: Sighting[]; ends: string[]; ways: Int32Array[] } {
+  const sightings = new Map<string, Sighting>();
+  for (const one of harvests.flatMap((harvest) => harvest.sightings)) {
+    const known = sightings.get(one.key);
+    if (known === undefined) sightings.set(one.key, { ...one, at: [...one.at] });
+    else {
+      const [few, many] = one.preemptions < known.preemptions ? [one, known] : [known, one];
+      const at = few.preemptions < many.preemptions ? few.at : few.at.concat(many.at);
+      sightings.set(one.key, { ...few, count: few.count + many.count, at });
+    }
+  }
+  const ends = new Set(harvests.flatMap((harvest) => harvest.ends));
+  return { sightings: [...sightings.values()], ends: [...ends].sort(), ways: harvests.map(({ ways }) => ways) };
+}
+
+/** Memory that the searches of an exploration share. */
+export interface SharedMemory {
+  readonly states: StateMemory;
+  readonly work: Int32Array;
+  readonly footprints: Int32Array | null;
+}
+
+/** A program on a machine, with a search of it: what each thread of an exploration has of its own. */
+export class Explored {
+  readonly machine: ExploringMachine;
+  private readonly start: ReturnType<ExploringMachine["save"]>;
+
+  constructor(program: Program) {
     this.machine = new ExploringMachine(explorable(program).options);
     program.setup(this.machine);
     this.machine.onNote = null;
     this.machine.boot();
     this.start = this.machine.save();
-    this.bound = Math.min(options.preemptions ?? UNBOUNDED, UNBOUNDED);
-    this.footprints = options.reduces === false ? null : new Footprints(this.machine);
-    this.preemptions = options.from ?? 0;
-    this.covered = this.preemptions - 1;
+  }
+
+  /** A search from the start. */
+  search(states: States, work: Work, footprints: Footprints | null, options: MachineExploreOptions): Search {
+    this.machine.restore(this.start);
+    footprints?.begin();
+    const preemptions = options.preemptions ?? Number.POSITIVE_INFINITY;
+    return new Search(this.machine, states, work, { preemptions, caches: options.caches ?? true, footprints });
+  }
+}
+
+/** Where an exploration is, whoever makes the searches: rounds, and what they came to. */
+export class Rounds {
+  round = 0;
+  /** Preemptions covered: see {@link MachineExploration.bounds}. */
+  covered: number | null = -1;
+  complete = false;
+  /** The first number that a state of each round may have. */
+  firstOf: number[] = [];
+  /** States that the round begins with. */
+  size = 1;
+
+  constructor(private readonly preemptions: number) {}
+
+  /** All of it begins. @returns what the first round begins with. */
+  begin(states: States, work: Work): Item[] {
+    this.round = 0;
+    this.covered = -1;
+    this.complete = false;
+    this.size = 1;
+    this.firstOf = [states.end];
+    work.begin(0, 0);
+    return [{ state: START, preempting: false, from: 0, weight: 1 }];
+  }
+
+  /**
+   * A round is over.
+   *
+   * @param tally - Of all searches.
+   * @param statesBefore - States there were when it began.
+   * @returns whether there is another round.
+   */
+  next(tally: Tally, statesBefore: number, states: States, work: Work): boolean {
+    if (tally.cutOff > 0 || tally.full) return false;
+    if (this.round >= this.preemptions || !tally.deferred) {
+      this.covered = tally.bounded ? this.round : null;
+      this.complete = true;
+      return false;
+    }
+    this.covered = this.round;
+    const first = this.firstOf[this.round] as number;
+    const { end } = states;
+    this.size = Math.max(1, tally.states - statesBefore);
+    this.round++;
+    this.firstOf.push(end);
+    work.begin(first, end);
+    return true;
+  }
+}
+
+/** An exploration that goes on piece by piece, and can be put aside and taken up again. */
+export class MachineExplorer {
+  private readonly explored: Explored;
+  private readonly states: States;
+  private readonly work: Work;
+  private readonly footprints: Footprints | null;
+  private readonly rounds: Rounds;
+  private readonly known = new Map<string, ExploredFinding>();
+  private search: Search;
+  private carried: Tally = NO_TALLY;
+  private harvest: Harvest | null = null;
+  private statesBefore = 0;
+  private over = false;
+
+  constructor(
+    program: Program,
+    private readonly options: MachineExploreOptions = {},
+  ) {
+    this.explored = new Explored(program);
+    const { statesMax = STATES_MAX, preemptions = Number.POSITIVE_INFINITY } = options;
+    this.states = new States(makeStateMemory(Math.min(FEW, statesMax)), statesMax, ALONE);
+    this.work = new Work(new Int32Array(WORK_WORDS), ALONE);
+    this.footprints = options.reduces === false ? null : new Footprints(this.explored.machine);
+    this.rounds = new Rounds(preemptions);
     this.search = this.begin();
   }
 
   /** Gives the machine's buffers back. */
   release(): void {
-    this.machine.release();
+    this.explored.machine.release();
   }
 
   private begin(): Search {
-    this.machine.restore(this.start);
-    this.footprints?.begin();
-    return new Search(this.machine, {
-      preemptions: this.preemptions,
-      caches: this.options.caches ?? true,
-      statesMax: this.options.statesMax ?? STATES_MAX,
-      footprints: this.footprints,
-    });
+    this.states.clear();
+    this.footprints?.reset();
+    this.carried = NO_TALLY;
+    this.harvest = null;
+    this.statesBefore = 0;
+    const items = this.rounds.begin(this.states, this.work);
+    const search = this.explored.search(this.states, this.work, this.footprints, this.options);
+    this.beginRound(search, items);
+    return search;
+  }
+
+  private beginRound(search: Search, items: readonly Item[]): void {
+    const { round, firstOf, size } = this.rounds;
+    search.roundSize = size;
+    search.beginRound(round, firstOf[round] as number, items);
   }
 
   /**
@@ -142,104 +319,167 @@ export class MachineExplorer {
    * @returns whether there is more to do.
    */
   advance(runs = SLICE): boolean {
-    const { search, footprints } = this;
-    const more = search.advance(runs);
-    merge(this.findings, search.findings);
-    if (footprints?.broken === true) {
+    if (this.over) return false;
+    const more = this.search.advance(runs);
+    if (this.footprints?.broken === true) {
       // Something was overlooked: once more with what is known now.
-      this.count();
+      this.keepFindings();
       this.search = this.begin();
       return true;
     }
     if (more) return true;
-    if (search.cutOff > 0) return false;
-    this.covered = search.bounded ? this.preemptions : null;
-    this.complete = this.preemptions === this.bound || !search.bounded;
-    if (this.complete) return false;
-    this.count();
-    this.preemptions++;
-    this.search = this.begin();
+    const tally = this.tally();
+    this.over = !this.rounds.next(tally, this.statesBefore, this.states, this.work);
+    if (this.over) return false;
+    this.statesBefore = tally.states;
+    this.carried = { ...this.carried, bounded: false, deferred: false, done: 0 };
+    this.beginRound(this.search, []);
     return true;
   }
 
-  private count(): void {
-    this.executions += this.search.executions;
-    this.steps += this.search.steps;
+  private tally(): Tally {
+    return together(this.carried, tallyOf(this.search, this.states));
+  }
+
+  private gathered(): ReturnType<typeof gather> {
+    const own = harvestOf(this.search);
+    return gather(this.harvest === null ? [own] : [this.harvest, own]);
+  }
+
+  /** Findings of a go that is given up, in case that there is no time to come to them again. */
+  private keepFindings(): void {
+    for (const one of this.gathered().sightings) {
+      if (!this.known.has(one.key)) for (const found of this.withSchedules([one])) this.known.set(one.key, found);
+    }
+  }
+
+  private withSchedules(sightings: readonly Sighting[]): ExploredFinding[] {
+    return findingsOf(this.search, this.states, this.gathered().ways, sightings);
   }
 
   /** How far it is. */
   soFar(): Exploring {
-    const { search, preemptions } = this;
-    return {
-      executions: this.executions + search.executions,
-      steps: this.steps + search.steps,
-      states: search.states,
-      preemptions,
-      open: search.open,
-      findings: [...this.findings.values()],
-    };
+    const { executions, steps, states, done } = this.tally();
+    const findings = new Map<string, Omit<ExploredFinding, "schedule">>(this.known);
+    for (const one of this.gathered().sightings) findings.set(one.key, one);
+    return { executions, steps, states, preemptions: this.rounds.round, done, findings: [...findings.values()] };
   }
 
   result(): MachineExploration {
-    const { executions, steps, states } = this.soFar();
-    return {
-      complete: this.complete,
-      executions,
-      states,
-      steps,
-      outcomes: [...this.search.ends].sort(),
-      cutOff: this.search.cutOff,
-      findings: [...this.findings.values()],
-      bounds: { preemptions: this.covered, stepsMax: this.machine.options.stepsMax },
-    };
+    const { sightings, ends } = this.gathered();
+    return resultOf(this.rounds, this.tally(), this.withSchedules(sightings), this.known, ends, {
+      stepsMax: this.explored.machine.options.stepsMax,
+      statesMax: this.options.statesMax ?? STATES_MAX,
+    });
   }
 
   /** All that it takes to go on later, for {@link takeUp}. */
   putAside(): PutAside {
-    const { preemptions, executions, steps, covered } = this;
-    const findings = [...this.findings.values()].map((one) => ({ ...one, schedule: formatSchedule(one.schedule) }));
-    return {
-      preemptions,
-      executions,
-      steps,
-      covered,
-      findings,
-      search: this.search.putAside(),
-      footprints: this.footprints?.putAside() ?? null,
-    };
+    const { rounds, search, states, work, statesBefore, known, footprints } = this;
+    return putAside(rounds, this.tally(), this.gathered(), known, {
+      statesBefore,
+      items: search.left(),
+      next: work.next,
+      end: work.end,
+      states: states.putAside(),
+      footprints: footprints?.putAside() ?? null,
+    });
   }
 
   /** Goes on where another exploration of the same program was put aside. */
   takeUp(aside: PutAside): void {
-    this.preemptions = aside.preemptions;
-    this.executions = aside.executions;
-    this.steps = aside.steps;
-    this.covered = aside.covered;
-    for (const one of aside.findings) {
-      this.findings.set(one.key, { ...one, schedule: parseSchedule(one.schedule) });
-    }
     this.search = this.begin();
+    takeUpRounds(this.rounds, aside);
+    for (const one of aside.known) this.known.set(one.key, { ...one, schedule: parseSchedule(one.schedule) });
+    this.states.takeUp(aside.states);
+    this.states.added = 0;
+    this.work.begin(aside.next, aside.end);
     if (aside.footprints !== null) this.footprints?.takeUp(aside.footprints);
-    this.search.takeUp(aside.search);
+    this.carried = aside.tally;
+    this.harvest = aside.harvest;
+    this.statesBefore = aside.statesBefore;
+    this.beginRound(this.search, aside.items);
   }
+}
+
+/** Findings with their witnesses, in the order of preemptions and then of their names. */
+export function findingsOf(
+  search: Search,
+  states: States,
+  ways: readonly Int32Array[],
+  sightings: readonly Sighting[],
+): ExploredFinding[] {
+  const shortest = shortestWays(states, ways, sightings);
+  const found = sightings.map(({ key, preemptions, count }) => {
+    const { schedule, finding } = search.scheduleOf(shortest.get(key) ?? [], key);
+    return { key, finding, schedule, preemptions, count };
+  });
+  return found.sort((a, b) => a.preemptions - b.preemptions || (a.key < b.key ? -1 : 1));
+}
+
+/** The result of an exploration. */
+export function resultOf(
+  rounds: Rounds,
+  tally: Tally,
+  found: readonly ExploredFinding[],
+  known: ReadonlyMap<string, ExploredFinding>,
+  ends: readonly string[],
+  bounds: { readonly stepsMax: number; readonly statesMax: number },
+): MachineExploration {
+  const { executions, steps, states, cutOff } = tally;
+  const again = new Set(found.map(({ key }) => key));
+  const findings = [...found, ...[...known.values()].filter(({ key }) => !again.has(key))];
+  const { complete, covered } = rounds;
+  return {
+    complete,
+    executions,
+    states,
+    steps,
+    outcomes: ends,
+    cutOff,
+    findings,
+    bounds: { preemptions: covered, ...bounds },
+  };
 }
 
 /** An exploration that was put aside: plain data. */
 export interface PutAside {
-  readonly preemptions: number;
-  readonly executions: number;
-  readonly steps: number;
+  readonly round: number;
   readonly covered: number | null;
-  readonly findings: readonly (Omit<ExploredFinding, "schedule"> & { readonly schedule: string })[];
-  readonly search: SearchAside;
+  readonly firstOf: readonly number[];
+  readonly size: number;
+  readonly tally: Tally;
+  readonly harvest: Harvest;
+  /** Findings of goes that were given up. */
+  readonly known: readonly (Omit<ExploredFinding, "schedule"> & { readonly schedule: string })[];
+  readonly statesBefore: number;
+  readonly items: readonly Item[];
+  /** The states from which on the round has still to be gone through. */
+  readonly next: number;
+  readonly end: number;
+  readonly states: Int32Array;
   readonly footprints: readonly number[] | null;
 }
 
-/** Takes in what a search has found so far: counts are those of the last, witnesses those of the first. */
-function merge(known: Map<string, ExploredFinding>, found: ReadonlyMap<string, ExploredFinding>): void {
-  for (const [key, one] of found) {
-    const before = known.get(key);
-    if (before === undefined) known.set(key, { ...one });
-    else before.count = one.count;
-  }
+/** Puts an exploration aside. */
+export function putAside(
+  { round, covered, firstOf, size }: Rounds,
+  tally: Tally,
+  { sightings, ends, ways: lists }: ReturnType<typeof gather>,
+  known: ReadonlyMap<string, ExploredFinding>,
+  rest: Pick<PutAside, "statesBefore" | "items" | "next" | "end" | "states" | "footprints">,
+): PutAside {
+  const ways = new Ways();
+  for (const list of lists) ways.addAll(list);
+  const found = [...known.values()].map((one) => ({ ...one, schedule: formatSchedule(one.schedule) }));
+  const harvest = { sightings, ends, ways: ways.all() };
+  return { round, covered, firstOf: [...firstOf], size, tally, harvest, known: found, ...rest };
+}
+
+/** Sets the rounds to where an exploration was put aside. */
+export function takeUpRounds(rounds: Rounds, { round, covered, firstOf, size }: PutAside): void {
+  rounds.round = round;
+  rounds.covered = covered;
+  rounds.firstOf = [...firstOf];
+  rounds.size = size;
 }

@@ -180,6 +180,11 @@ export class ExploringMachine extends Machine {
 
   // --- Going back ---------------------------------------------------------------------------------------------------
 
+  /** Brings the hash of memory up to date, for {@link fingerprint}; {@link save} does so too. */
+  mark(): void {
+    (this.undo as UndoLog).mark();
+  }
+
   /** Saves the state. Between two calls of this, memory is hashed only where it changed. */
   save(): Saved {
     const contexts = this.contexts.map(saveContext);
@@ -251,7 +256,7 @@ export class ExploringMachine extends Machine {
 
   // --- The state as a hash ------------------------------------------------------------------------------------------
 
-  /** Hashes the state as it was at the last {@link save}. `more` is whatever else tells states apart. */
+  /** Hashes the state as it was at the last {@link save} or {@link mark}. `more` is whatever else tells states apart. */
   fingerprint(more: number): Hash64 {
     const hash = this.hash64.begin(more);
     const undo = this.undo as UndoLog;

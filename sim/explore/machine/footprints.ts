@@ -10,11 +10,15 @@
  * - accesses to live memory that nobody else accesses, or that nobody writes.
  *
  * The latter cannot be known beforehand. So each word of memory has a record of who has read it, who has written it, and
- * who was still alive when its object was freed. An op is quiet if by that record no other conflicts with it. When the
- * record grows so that an op was wrongly taken to be quiet, the search has to begin again with what is known by then;
- * the one that ends without that is right. For suppose it missed a schedule, and take the first access in it that
- * conflicts with one taken to be quiet. What came before it, the search did come to, with quiet ops done earlier at most;
- * so it came to this access too, and would have put it into the record.
+ * who was still alive when its object was freed. An op is quiet if by the record with which the search began no other
+ * conflicts with it. When the record has grown so that an op was wrongly taken to be quiet, the search has to begin again
+ * with what is known by then; the one that ends without that is right. For suppose it missed a schedule, and take the
+ * first access in it that conflicts with one taken to be quiet. What came before it, the search did come to, with quiet
+ * ops done earlier at most; so it came to this access too, and would have put it into the record.
+ *
+ * The record that is arrived at does not depend on the order in which accesses came to be known. The more is known, the
+ * fewer ops are quiet and the more schedules are gone through; so it is the least one that the search made with it does
+ * not add to, whatever was known on the way there. Several searches may share a record.
  *
  * Everybody is a bit: tasks by their number, the softirq of a CPU, and the timers.
  */
@@ -56,6 +60,7 @@ import {
   YIELD,
 } from "../../op.ts";
 import type { Cache } from "../../slab.ts";
+import { ALONE, type SharedWords } from "./sharedWords.ts";
 
 /** Tasks that have a bit of their own; the others share the last. */
 const TASKS = 20;
@@ -69,54 +74,88 @@ const bitOf = (context: Context): number =>
 /** Tasks that share a bit are never known to be alone. */
 const SHARED_BIT = 1 << TASKS;
 
+// Tables of a record, one word each for eight bytes of memory.
+const READERS = 0;
+const WRITERS = 1;
+const OUTLIVED = 2;
+const QUIET_READS = 3;
+const QUIET_WRITES = 4;
+const TABLES = 5;
+
+/** Words that the record of a machine needs: one more than its tables, in which it says that it was wrong. */
+export const footprintWords = (machine: Machine): number => TABLES * (machine.memory.size >> 3) + 1;
+
 /** The record of one program's memory. */
 export class Footprints {
-  /** An op was taken to be quiet that is not. */
-  broken = false;
   private readonly readers: Int32Array;
   private readonly writers: Int32Array;
   /** Who was alive when the object of this word was freed by another. */
   private readonly outlived: Int32Array;
   private readonly quietReads: Int32Array;
   private readonly quietWrites: Int32Array;
+  private readonly wrong: Int32Array;
+  // The first three as they were when the search began.
+  private readonly knownReaders: Int32Array;
+  private readonly knownWriters: Int32Array;
+  private readonly knownOutlived: Int32Array;
 
-  constructor(private readonly machine: Machine) {
-    const words = machine.memory.size >> 3;
-    this.readers = new Int32Array(words);
-    this.writers = new Int32Array(words);
-    this.outlived = new Int32Array(words);
-    this.quietReads = new Int32Array(words);
-    this.quietWrites = new Int32Array(words);
+  /** @param all - {@link footprintWords} words, which others may use too if `words` allows it. */
+  constructor(
+    private readonly machine: Machine,
+    private readonly all = new Int32Array(footprintWords(machine)),
+    private readonly words: SharedWords = ALONE,
+  ) {
+    const length = machine.memory.size >> 3;
+    const table = (at: number): Int32Array => all.subarray(at * length, (at + 1) * length);
+    this.readers = table(READERS);
+    this.writers = table(WRITERS);
+    this.outlived = table(OUTLIVED);
+    this.quietReads = table(QUIET_READS);
+    this.quietWrites = table(QUIET_WRITES);
+    this.wrong = all.subarray(TABLES * length);
+    this.knownReaders = new Int32Array(length);
+    this.knownWriters = new Int32Array(length);
+    this.knownOutlived = new Int32Array(length);
   }
 
-  /** A search begins: nothing has been taken to be quiet yet. */
-  begin(): void {
-    this.broken = false;
+  /** An op was taken to be quiet that is not. */
+  get broken(): boolean {
+    return this.words.load(this.wrong, 0) !== 0;
+  }
+
+  /** A search begins, and nothing has been taken to be quiet yet: for whoever has the record, before {@link begin}. */
+  reset(): void {
+    this.wrong.fill(0);
     this.quietReads.fill(0);
     this.quietWrites.fill(0);
   }
 
-  private get tables(): readonly Int32Array[] {
-    return [this.readers, this.writers, this.outlived, this.quietReads, this.quietWrites];
+  /** This search begins, with what is known. */
+  begin(): void {
+    this.knownReaders.set(this.readers);
+    this.knownWriters.set(this.writers);
+    this.knownOutlived.set(this.outlived);
   }
 
-  /** The record as plain data, for {@link takeUp}: six numbers for each word of which anything is known. */
+  /** The record as plain data, for {@link takeUp}: number and contents of each word that is not 0. */
   putAside(): number[] {
     const aside: number[] = [];
-    for (let word = 0; word < this.readers.length; word++) {
-      if (this.tables.some((table) => table[word] !== 0)) {
-        aside.push(word, ...this.tables.map((table) => table[word] as number));
-      }
+    for (const table of [this.knownReaders, this.knownWriters, this.knownOutlived, this.all]) {
+      table.forEach((word, at) => {
+        if (word !== 0) aside.push(at, word);
+      });
+      aside.push(-1);
     }
     return aside;
   }
 
-  /** Takes over the record of another search of the same program. */
+  /** Takes over the record of another search of the same program, in the middle. */
   takeUp(aside: readonly number[]): void {
-    for (let i = 0; i + 5 < aside.length; i += 6) {
-      this.tables.forEach((table, j) => {
-        table[aside[i] as number] = aside[i + 1 + j] as number;
-      });
+    const tables = [this.knownReaders, this.knownWriters, this.knownOutlived, this.all];
+    let table = tables.shift();
+    for (let i = 0; table !== undefined && i < aside.length; i++) {
+      if (aside[i] === -1) table = tables.shift();
+      else table[aside[i] as number] = aside[++i] as number;
     }
   }
 
@@ -165,16 +204,14 @@ export class Footprints {
     if (machine.memory.shadow[at >> 3] !== SHADOW_OK) return false;
     const word = at >> 3;
     const bit = bitOf(context);
-    if (!this.alone(word, bit, writes)) return false;
-    if (writes) this.quietWrites[word] = (this.quietWrites[word] as number) | bit;
-    else this.quietReads[word] = (this.quietReads[word] as number) | bit;
+    const { knownReaders, knownWriters, knownOutlived } = this;
+    if (!alone(knownReaders, knownWriters, knownOutlived, word, bit, writes)) return false;
+    const quiet = writes ? this.quietWrites : this.quietReads;
+    if (((quiet[word] as number) & bit) === 0) {
+      this.words.or(quiet, word, bit);
+      this.review(word);
+    }
     return true;
-  }
-
-  private alone(word: number, bit: number, writes: boolean): boolean {
-    const writers = this.writers[word] as number;
-    const others = writes ? writers | (this.readers[word] as number) : writers;
-    return bit !== SHARED_BIT && (others & ~bit) === 0 && ((this.outlived[word] as number) & bit) === 0;
   }
 
   /** Takes down what an event that is about to happen reads and writes. */
@@ -258,7 +295,7 @@ export class Footprints {
       if (!(word >= 0 && word < this.outlived.length)) return;
       const before = this.outlived[word] as number;
       if ((before | alive) === before) continue;
-      this.outlived[word] = before | alive;
+      this.words.or(this.outlived, word, alive);
       this.review(word);
     }
   }
@@ -280,9 +317,8 @@ export class Footprints {
   private read(bit: number, at: number, length: number): void {
     for (let word = at >> 3; word <= (at + length - 1) >> 3; word++) {
       if (!(word >= 0 && word < this.readers.length)) return;
-      const before = this.readers[word] as number;
-      if ((before & bit) !== 0) continue;
-      this.readers[word] = before | bit;
+      if (((this.readers[word] as number) & bit) !== 0) continue;
+      this.words.or(this.readers, word, bit);
       this.review(word);
     }
   }
@@ -290,22 +326,36 @@ export class Footprints {
   private write(bit: number, at: number, length: number): void {
     for (let word = at >> 3; word <= (at + length - 1) >> 3; word++) {
       if (!(word >= 0 && word < this.writers.length)) return;
-      const before = this.writers[word] as number;
-      if ((before & bit) !== 0) continue;
-      this.writers[word] = before | bit;
+      if (((this.writers[word] as number) & bit) !== 0) continue;
+      this.words.or(this.writers, word, bit);
       this.review(word);
     }
   }
 
   /** Whether all that was taken to be quiet at a word still is. */
   private review(word: number): void {
-    for (let left = this.quietReads[word] as number; left !== 0; left &= left - 1) {
-      if (!this.alone(word, left & -left, false)) this.broken = true;
-    }
-    for (let left = this.quietWrites[word] as number; left !== 0; left &= left - 1) {
-      if (!this.alone(word, left & -left, true)) this.broken = true;
-    }
+    const { readers, writers, outlived, words } = this;
+    const is = (bit: number, writes: boolean): boolean => alone(readers, writers, outlived, word, bit, writes);
+    const still = (quiet: Int32Array, writes: boolean): boolean => {
+      for (let left = words.load(quiet, word); left !== 0; left &= left - 1)
+        if (!is(left & -left, writes)) return false;
+      return true;
+    };
+    if (!(still(this.quietReads, false) && still(this.quietWrites, true))) words.store(this.wrong, 0, 1);
   }
+}
+
+/** Whether an access does not conflict with those of others. */
+function alone(
+  readers: Int32Array,
+  writers: Int32Array,
+  outlived: Int32Array,
+  word: number,
+  bit: number,
+  writes: boolean,
+): boolean {
+  const others = writes ? (writers[word] as number) | (readers[word] as number) : (writers[word] as number);
+  return bit !== SHARED_BIT && (others & ~bit) === 0 && ((outlived[word] as number) & bit) === 0;
 }
 
 /** The largest lock, with all its debug fields. */

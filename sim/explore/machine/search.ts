@@ -1,13 +1,15 @@
 /**
- * Depth-first search over the schedules of a program with at most so many preemptions.
+ * Search over the states of a program, round by round: round n goes through the states that n preemptions are needed for.
  *
  * CPUs are taken to run one at a time. Whoever took the last step goes on for free; that another goes on although it
  * could is a *preemption*, whether on its own CPU or on another. Where it cannot (it waits for a lock, sleeps, has
  * ended), who is next is free to choose. So is the value of a `choose`, and an interrupt that sends a task from user
  * mode to its work.
  *
- * Every state in which there is a choice is looked up among those visited; if it was visited with as many preemptions
- * left, what follows is known.
+ * Within a round only free choices are taken, depth first; those that are a preemption are left to the next round (as in
+ * Musuvathi and Qadeer, 2007). So each state is visited in the round of the fewest preemptions that lead to it, and
+ * its choices are taken once. What comes out does not depend on the order in which this is done, nor on how many
+ * searches share the work.
  */
 import { endOfWorld } from "../../checks/end.ts";
 import type { Context } from "../../context.ts";
@@ -15,310 +17,432 @@ import type { Cpu } from "../../cpu.ts";
 import { eventArgument, eventCpu, eventType, INTERRUPT, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../../event.ts";
 import { type Finding, findingKey } from "../../finding.ts";
 import { CHOOSE } from "../../op.ts";
-import type { ExploringMachine, Saved } from "./exploringMachine.ts";
+import { CannotExplore, type ExploringMachine, type Saved } from "./exploringMachine.ts";
 import type { Footprints } from "./footprints.ts";
-import { Visited, type VisitedAside } from "./visited.ts";
-
-/** Preemptions that stand for any number. */
-export const UNBOUNDED = 126;
-
-/** Index of the softirq context of CPU 0, see machine.ts. */
-const FIRST_SOFTIRQ = 1000;
+import { packWay, START, type States, wayEvent } from "./states.ts";
+import { Ways } from "./ways.ts";
+import type { Item, Work } from "./work.ts";
 
 /** Cost of an event that need not be tried. */
 const EXCLUDED = 100;
 
-/** A finding, with the first schedule that showed it. */
-export interface ExploredFinding {
+/** A finding, and every way that shows it with as few preemptions as any. */
+export interface Sighting {
   readonly key: string;
+  /** As it was first seen; addresses and numbers in its title may differ from way to way. */
   readonly finding: Finding;
-  /** Up to and including the step of the finding. */
-  readonly schedule: Int32Array;
-  /** Preemptions in it. */
   readonly preemptions: number;
   /** Times it was come upon, by different ways. */
   count: number;
+  /** Pairs: the state that was gone on from, and the way, up to and including the step of the finding. */
+  readonly at: number[];
 }
 
-/** A state with events not yet tried. */
+/** A state with choices not yet taken. */
 interface Branch {
+  readonly state: number;
+  readonly preempting: boolean;
   readonly saved: Saved;
-  readonly events: Int32Array;
-  readonly costs: Int8Array;
+  readonly events: readonly number[];
   next: number;
   /** Who took the last step. */
+  readonly last: Context | null;
+  /** Part of the round that each choice is. */
+  readonly weight: number;
+}
+
+/** A state on the way to where a round goes on from. */
+interface Stop {
+  readonly state: number;
+  readonly saved: Saved;
   readonly last: Context | null;
   readonly used: number;
 }
 
 export interface SearchOptions {
-  /** Preemptions at most; {@link UNBOUNDED} for any number. */
+  /** Preemptions at most; infinity for any number. */
   readonly preemptions: number;
   /** Whether states visited before are passed by. */
   readonly caches: boolean;
-  /** States remembered at most; a power of 2. */
-  readonly statesMax: number;
   /** What is known of who accesses what, so that there is no choice before an op that nobody else notices; or null. */
   readonly footprints: Footprints | null;
 }
 
-/** A search that was put aside: plain data. */
-export interface SearchAside {
-  readonly begun: boolean;
-  readonly executions: number;
-  readonly steps: number;
-  readonly cutOff: number;
-  readonly bounded: boolean;
-  /** The events up to the newest branch. */
-  readonly schedule: readonly number[];
-  readonly ends: readonly string[];
-  readonly branches: readonly BranchAside[];
-  readonly visited: VisitedAside;
-}
-interface BranchAside {
-  /** Events before it. */
-  readonly at: number;
-  readonly events: readonly number[];
-  readonly costs: readonly number[];
-  readonly next: number;
-  /** Index of who took the last step: of a task, of a CPU's softirq as 1000 and the CPU, -1 for nobody. */
-  readonly last: number;
-  readonly used: number;
-}
-
-/** One search. */
+/** One search; several may share the states and the work. */
 export class Search {
-  /** Runs to an end: of the world, of the machine, at the bound on steps, or at a state visited before. */
+  /** Runs to an end: of the world, of the machine, at a bound, or at a state visited before. */
   executions = 0;
-  /** Events that were made to happen. */
+  /** Events that were made to happen; what it took to get to where others had been before does not count. */
   steps = 0;
   /** Runs cut off at the bound on steps. */
   cutOff = 0;
   /** Some schedule was left out for its preemptions. */
   bounded = false;
-  readonly findings = new Map<string, ExploredFinding>();
+  /** Some choice was left to the next round. */
+  deferred = false;
+  /** How much of the round is done, from 0 to 1: each choice at a state is an equal part of what the state is. */
+  done = 0;
+  readonly sightings = new Map<string, Sighting>();
   /** Hashes of the states in which the world ended. */
   readonly ends = new Set<string>();
-  private readonly visited: Visited;
+  /** Every way to a state with as few preemptions as any, but for the first, which stands with the state. */
+  readonly ways = new Ways();
   private readonly branches: Branch[] = [];
+  private readonly path: Stop[];
+  private readonly onPath = new Set<number>();
+  private items: Item[] = [];
+  private chunk: [number, number] = [0, 0];
+  private round = 0;
+  private firstOfRound = 0;
   private last: Context | null = null;
   private used = 0;
   private seen = 0;
-  private begun = false;
+  // The way being gone: from which state, by which event, since when, and what part of the round it is.
+  private from = START;
+  private by = 0;
+  private since = 0;
+  private weight = 0;
+  /** Getting to where somebody was before. */
+  private walking = false;
+  /** What is walked to; null once it is seen. */
+  private wanted: string | null = null;
   private readonly costs: number[] = [];
+  private free = 0;
+  private preempting = 0;
 
   /** @param machine - In the state to begin with. */
   constructor(
     private readonly machine: ExploringMachine,
+    private readonly states: States,
+    private readonly work: Work,
     private readonly options: SearchOptions,
   ) {
-    this.visited = new Visited(options.statesMax);
+    this.path = [{ state: START, saved: machine.save(), last: null, used: 0 }];
+    this.onPath.add(START);
   }
 
-  /** Distinct states in which there was a choice. */
-  get states(): number {
-    return this.visited.added;
-  }
-
-  /** Events of the branches on the way that are still to be tried: each is a run, and may lead to more branches. */
-  get open(): number {
-    let open = 0;
-    for (const { events, next } of this.branches) open += events.length - next;
-    return open;
+  /**
+   * A round begins.
+   *
+   * @param firstOfRound - The first number that a state of this round may have.
+   * @param items - What this search begins with, besides the work that is shared.
+   */
+  beginRound(round: number, firstOfRound: number, items: readonly Item[]): void {
+    this.round = round;
+    this.firstOfRound = firstOfRound;
+    this.items = [...items];
+    this.chunk = [0, 0];
+    this.bounded = false;
+    this.deferred = false;
+    this.done = 0;
+    this.states.beginBlock();
   }
 
   /**
    * Goes on for `executions` runs.
    *
-   * @returns whether there is more to do.
+   * @returns whether there is more to do, here and now.
    */
   advance(executions: number): boolean {
+    const { work, branches } = this;
     const until = this.executions + executions;
-    if (!this.begun) {
-      this.begun = true;
-      this.run();
-    }
     while (this.executions < until) {
-      if (!this.backtrack()) {
-        return false;
+      const branch = branches[branches.length - 1];
+      if (branch === undefined) {
+        if (!this.nextWork()) return false;
+      } else if (branch.next === branch.events.length) branches.pop();
+      else {
+        this.take(branch);
+        if (work.isWanted) this.share();
+        if (this.states.full) return false;
       }
-      this.run();
     }
     return true;
   }
 
-  /** All that it takes to go on later. Between two calls of {@link advance}. */
-  putAside(): SearchAside {
-    const { executions, steps, cutOff, bounded, machine } = this;
-    const branches = this.branches.map(({ saved, events, costs, next, last, used }) => ({
-      at: saved.steps,
-      events: [...events],
-      costs: [...costs],
-      next,
-      last: last === null ? -1 : last.index,
-      used,
-    }));
-    const schedule = [...machine.schedule.subarray(0, branches[branches.length - 1]?.at ?? 0)];
-    return {
-      begun: this.begun,
-      executions,
-      steps,
-      cutOff,
-      bounded,
-      schedule,
-      ends: [...this.ends],
-      branches,
-      visited: this.visited.putAside(),
-    };
-  }
-
-  /** Goes on where another search of the same program was put aside. */
-  takeUp(aside: SearchAside): void {
-    const { machine } = this;
-    this.executions = aside.executions;
-    this.steps = aside.steps;
-    this.cutOff = aside.cutOff;
-    this.bounded = aside.bounded;
-    this.visited.takeUp(aside.visited);
-    this.begun = aside.begun;
-    for (const end of aside.ends) this.ends.add(end);
-    for (const { at, events, costs, next, last, used } of aside.branches) {
-      while (machine.steps < at) machine.apply(aside.schedule[machine.steps] as number);
-      const saved = machine.save();
-      const who = last < 0 ? null : (machine.contexts[last] ?? machine.cpus[last - FIRST_SOFTIRQ]?.softirq ?? null);
-      const tried = { saved, events: Int32Array.from(events), costs: Int8Array.from(costs), next, last: who, used };
-      this.branches.push(tried);
+  /** All that this search has still to do of the round. Between two calls of {@link advance}. */
+  left(): Item[] {
+    const items = [...this.items];
+    for (const { state, preempting, next, events, weight } of this.branches) {
+      if (next < events.length) items.push({ state, preempting, from: next, weight: weight * (events.length - next) });
     }
+    const weight = this.weightOfState();
+    for (let state = this.chunk[0]; state < this.chunk[1]; state++) {
+      if (this.states.exists(state)) items.push({ state, preempting: true, from: 0, weight });
+    }
+    return items;
   }
 
-  /** Takes the next event of the newest branch that has one. */
-  private backtrack(): boolean {
-    for (;;) {
-      const branch = this.branches[this.branches.length - 1];
-      if (branch === undefined) return false;
-      if (branch.next === branch.events.length) {
-        this.branches.pop();
-        continue;
-      }
-      this.machine.restore(branch.saved);
-      this.seen = 0;
-      this.last = branch.last;
-      this.used = branch.used;
-      this.take(branch);
+  /** States of the round before are equal parts of the round. */
+  private weightOfState(): number {
+    return 1 / Math.max(1, this.roundSize);
+  }
+
+  /** States that the round begins with. */
+  roundSize = 1;
+
+  // --- What to do next ----------------------------------------------------------------------------------------------
+
+  /** Finds choices to take. @returns false if there are none. */
+  private nextWork(): boolean {
+    const item = this.items.pop();
+    if (item !== undefined) {
+      this.open(item);
       return true;
     }
+    while (this.chunk[0] === this.chunk[1]) {
+      const states = this.work.nextStates();
+      if (states === null) return false;
+      this.chunk = [...states];
+    }
+    const state = this.chunk[0]++;
+    if (this.states.exists(state)) this.open({ state, preempting: true, from: 0, weight: this.weightOfState() });
+    return true;
   }
 
+  /** Does what another has left or given. */
+  accept(item: Item): void {
+    this.items.push(item);
+  }
+
+  /** Gives its oldest choices to somebody who has nothing to do, if it has others. */
+  private share(): void {
+    const { branches } = this;
+    const last = branches.length - 1;
+    for (let i = 0; i < last; i++) {
+      const branch = branches[i] as Branch;
+      const { state, preempting, next, events, weight } = branch;
+      const left = events.length - next;
+      if (left === 0) continue;
+      if (this.work.give({ state, preempting, from: next, weight: weight * left })) branch.next = events.length;
+      return;
+    }
+  }
+
+  private open({ state, preempting, from, weight }: Item): void {
+    if (state === START) {
+      this.back(this.path[0] as Stop, START);
+      this.setOut(START, 0, weight);
+      this.run();
+      return;
+    }
+    this.goTo(state);
+    const { saved, last } = this.path[this.path.length - 1] as Stop;
+    const events = this.choices(preempting ? 1 : 0);
+    const left = events.length - from;
+    if (left === 0) this.done += weight;
+    else this.branches.push({ state, preempting, saved, events, next: from, last, weight: weight / left });
+  }
+
+  // --- Getting to a state that was visited ----------------------------------------------------------------------------
+
+  /** Goes to a state by the way that stands with it; what is possible there is weighed. */
+  private goTo(state: number): void {
+    const { states, path, onPath, machine } = this;
+    const ahead: number[] = [];
+    let at = state;
+    for (; !onPath.has(at); at = states.parent(at)) ahead.push(at);
+    for (let top = path[path.length - 1] as Stop; top.state !== at; top = path[path.length - 1] as Stop) {
+      onPath.delete(top.state);
+      path.pop();
+    }
+    this.back(path[path.length - 1] as Stop, at);
+    this.walking = true;
+    if (at !== START) this.weigh(machine.collect());
+    for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
+      if (at !== START) this.walk(wayEvent(states.way(next)));
+      if (!this.goOn()) throw new Error("[sim bug] a way that was gone before leads nowhere");
+      at = next;
+      path.push({ state: at, saved: machine.save(), last: this.last, used: this.used });
+      onPath.add(at);
+    }
+    this.walking = false;
+  }
+
+  private back({ saved, last, used }: Stop, at: number): void {
+    this.machine.restore(saved);
+    this.last = last;
+    this.used = used;
+    this.seen = 0;
+    this.from = at;
+  }
+
+  /** Makes an event happen that is one of those weighed. */
+  private walk(event: number): void {
+    const { machine, costs } = this;
+    for (let i = 0; i < machine.eventCount; i++) if (machine.events[i] === event) this.used += costs[i] as number;
+    this.apply(event);
+  }
+
+  /**
+   * The schedule that leads to states, the last of which shows a finding.
+   *
+   * @param way - What happens at each state on the way, from the first on; the last is that of the finding.
+   */
+  scheduleOf(way: readonly number[], key: string): { readonly schedule: Int32Array; readonly finding: Finding } {
+    const { machine } = this;
+    this.back(this.path[0] as Stop, START);
+    this.walking = true;
+    this.wanted = key;
+    let more = this.goOn();
+    for (const event of way) {
+      if (!more) break;
+      this.walk(event);
+      more = this.goOn();
+    }
+    this.walking = false;
+    const finding = machine.findings.find((one) => findingKey(one) === key);
+    if (this.wanted !== null || finding === undefined) throw new Error(`[sim bug] the way to ${key} does not show it`);
+    return { schedule: machine.schedule.slice(0, machine.steps), finding };
+  }
+
+  // --- Going on -----------------------------------------------------------------------------------------------------
+
+  /** Takes the next choice of a branch, and runs to an end. */
   private take(branch: Branch): void {
-    const i = branch.next++;
-    this.used += branch.costs[i] as number;
-    this.apply(branch.events[i] as number);
+    this.machine.restore(branch.saved);
+    this.seen = 0;
+    this.last = branch.last;
+    this.used = this.round;
+    const event = branch.events[branch.next++] as number;
+    this.setOut(branch.state, event, branch.weight);
+    this.apply(event);
+    this.run();
   }
 
-  /** Runs on to an end, leaving a branch wherever there is a choice. */
+  private setOut(from: number, by: number, weight: number): void {
+    this.from = from;
+    this.by = by;
+    this.since = this.machine.steps;
+    this.weight = weight;
+  }
+
+  /** Runs on to an end, leaving a branch wherever there are free choices. */
   private run(): void {
+    const { machine } = this;
+    while (this.goOn()) {
+      const state = this.visit();
+      if (state >= 0) break;
+      if (this.preempting > 0) this.deferred = true;
+      if (this.free === 0) break;
+      const { last, weight, free } = this;
+      let event: number;
+      if (free === 1) {
+        event = machine.events[this.costs.indexOf(0)] as number;
+        this.setOut(-state, event, weight);
+      } else {
+        const events = this.choices(0);
+        event = events[0] as number;
+        const saved = machine.save();
+        this.branches.push({ state: -state, preempting: false, saved, events, next: 1, last, weight: weight / free });
+        this.setOut(-state, event, weight / free);
+      }
+      this.apply(event);
+    }
+    this.executions++;
+    this.done += this.weight;
+  }
+
+  /** Notes a visit: the state's number if it was visited before, minus its number if not, 0 where nothing is kept. */
+  private visit(): number {
+    const { machine, states, from } = this;
+    const way = packWay(this.by, machine.steps - this.since);
+    if (!this.options.caches) return states.add(from, way);
+    machine.mark();
+    const { lo, hi } = machine.fingerprint(this.last === null ? -1 : this.last.index);
+    const state = states.visit(lo, hi, from, way);
+    if (state >= this.firstOfRound) this.ways.add(from, state, way);
+    return state;
+  }
+
+  /**
+   * Goes on to where there is a choice.
+   *
+   * @returns false if the run ends before.
+   */
+  private goOn(): boolean {
     const { machine } = this;
     const { stepsMax } = machine.options;
     for (;;) {
-      if (machine.findings.length > this.seen) this.note();
-      if (machine.stopped) break;
+      if (machine.findings.length > this.seen && this.note()) return false;
+      if (machine.stopped) return false;
       const count = machine.collect();
       if (count === 0) {
-        machine.save();
-        const { lo, hi } = machine.fingerprint(-1);
-        this.ends.add(`${lo} ${hi}`);
-        endOfWorld(machine);
-        this.note();
-        break;
+        this.end();
+        return false;
       }
       if (machine.steps >= stepsMax) {
         this.cutOff++;
-        break;
+        return false;
       }
       const quiet = this.quietEvent(count);
       if (quiet >= 0) {
         this.apply(quiet);
         continue;
       }
-      const choices = this.weigh(count);
-      if (choices === 1) {
-        const left = this.left();
-        const only = this.costs.findIndex((cost) => cost <= left && cost !== EXCLUDED);
-        this.used += this.costs[only] as number;
-        this.apply(machine.events[only] as number);
-        continue;
-      }
-      const saved = machine.save();
-      if (this.options.caches) {
-        const unbounded = this.options.preemptions === UNBOUNDED;
-        const hash = machine.fingerprint(unbounded || this.last === null ? -1 : this.last.index);
-        if (this.visited.visit(hash.lo, hash.hi, unbounded ? UNBOUNDED : this.left())) break;
-      }
-      this.branch(saved, count, choices);
+      this.weigh(count);
+      if (this.free !== 1 || this.preempting > 0) return this.free + this.preempting > 0;
+      this.apply(machine.events[this.costs.indexOf(0)] as number);
     }
-    this.executions++;
+  }
+
+  private end(): void {
+    const { machine } = this;
+    if (!this.walking) {
+      machine.mark();
+      const { lo, hi } = machine.fingerprint(-1);
+      this.ends.add(`${lo} ${hi}`);
+    }
+    endOfWorld(machine);
+    this.note();
   }
 
   /** An event before which there need be no choice; -1 if there is none. */
   private quietEvent(count: number): number {
-    const { footprints, preemptions } = this.options;
+    const { footprints } = this.options;
     if (footprints === null) return -1;
-    const { machine } = this;
+    const { machine, last } = this;
     for (let i = 0; i < count; i++) {
       const event = machine.events[i] as number;
       if (eventType(event) !== STEP) continue;
       const cpu = machine.cpus[eventCpu(event)] as Cpu;
-      const context = cpu.active() as Context;
-      // With a bound, only who took the last step can go on for nothing.
-      if (preemptions !== UNBOUNDED && context !== this.last) continue;
-      if (footprints.isQuiet(cpu, context)) return event;
+      // Only who took the last step can go on for nothing.
+      if (cpu.active() === last && last !== null && footprints.isQuiet(cpu, last)) return event;
     }
     return -1;
   }
 
-  private left(): number {
-    return this.options.preemptions - this.used;
-  }
-
-  private branch(saved: Saved, count: number, choices: number): void {
-    const events = new Int32Array(choices);
-    const costs = new Int8Array(choices);
-    let n = 0;
-    const left = this.left();
-    // Cheapest first, so that the first witness of a finding is a simple one.
-    for (let cost = 0; cost <= 1; cost++) {
-      for (let i = 0; i < count; i++) {
-        if (this.costs[i] !== cost || cost > left) continue;
-        events[n] = this.machine.events[i] as number;
-        costs[n++] = cost;
-      }
-    }
-    const { last, used } = this;
-    const branch = { saved, events, costs, next: 0, last, used };
-    this.branches.push(branch);
-    this.take(branch);
-  }
-
-  /** Fills in what each event costs; gives how many can be afforded. */
-  private weigh(count: number): number {
+  /** Fills in what each event costs, and how many there are of each kind. */
+  private weigh(count: number): void {
     const { machine, costs } = this;
     const goesOn = this.canGoOn(count);
-    const left = this.left();
+    const left = this.options.preemptions - this.used;
     // Which value is chosen is nobody else's concern: there is no choice here but that.
     const chooses = goesOn && this.options.footprints !== null && this.last?.kind === CHOOSE;
-    let choices = 0;
+    this.free = 0;
+    this.preempting = 0;
     costs.length = count;
     for (let i = 0; i < count; i++) {
-      if (chooses && !this.isOwn(machine.events[i] as number)) {
+      const event = machine.events[i] as number;
+      if (chooses && !this.isOwn(event)) {
         costs[i] = EXCLUDED;
         continue;
       }
-      const cost = this.options.preemptions === UNBOUNDED ? 0 : this.cost(machine.events[i] as number, goesOn);
+      const cost = this.cost(event, goesOn);
       costs[i] = cost;
-      if (cost <= left) choices++;
-      else this.bounded = true;
+      if (cost === 0) this.free++;
+      else if (left > 0) this.preempting++;
+      else if (!this.walking) this.bounded = true;
     }
-    return choices;
+  }
+
+  /** The events of a cost, of those weighed. */
+  private choices(cost: number): number[] {
+    const { machine, costs } = this;
+    const events: number[] = [];
+    for (let i = 0; i < costs.length; i++) if (costs[i] === cost) events.push(machine.events[i] as number);
+    if (events.some((event) => event > 0xffff)) throw new CannotExplore("a choice of more than 500 values");
+    return events;
   }
 
   private canGoOn(count: number): boolean {
@@ -357,21 +481,28 @@ export class Search {
     machine.apply(event);
     machine.footprints = null;
     if (type === SOFTIRQ && cpu?.softirq != null) this.last = cpu.softirq;
-    this.steps++;
+    if (!this.walking) this.steps++;
   }
 
-  /** Takes down what was found since the last time. */
-  private note(): void {
+  /** Takes down what was found since the last time. @returns whether it is what was walked to. */
+  private note(): boolean {
     const { machine } = this;
     for (; this.seen < machine.findings.length; this.seen++) {
       const finding = machine.findings[this.seen] as Finding;
       const key = findingKey(finding);
-      const known = this.findings.get(key);
-      if (known !== undefined) known.count++;
-      else {
-        const schedule = machine.schedule.slice(0, machine.steps);
-        this.findings.set(key, { key, finding, schedule, preemptions: this.used, count: 1 });
+      if (this.walking) {
+        if (key !== this.wanted) continue;
+        this.wanted = null;
+        return true;
       }
+      let known = this.sightings.get(key);
+      if (known === undefined) {
+        known = { key, finding, preemptions: this.round, count: 0, at: [] };
+        this.sightings.set(key, known);
+      }
+      known.count++;
+      if (known.preemptions === this.round) known.at.push(this.from, packWay(this.by, machine.steps - this.since));
     }
+    return false;
   }
 }
