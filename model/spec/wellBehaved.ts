@@ -293,7 +293,7 @@ export class WellBehaved {
         const engine = this.one(own);
         const what = own.length > 5 || (engine.gone && this.below(2) === 0) ? 0 : this.below(9);
         if (what === 0) {
-          own = own.filter((other) => other !== engine);
+          own.splice(own.indexOf(engine), 1);
           yield* this.put(engine, by);
         } else if (what === 1) {
           engine.refs++;
