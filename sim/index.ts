@@ -9,14 +9,9 @@ export {
   type MachineExploration,
   type MachineExploreOptions,
 } from "./explore/machine/explore.ts";
-export {
-  type Exploration,
-  type ExploredFinding,
-  type ExploreOptions,
-  exploreThreads,
-  type Outcome,
-  type Witness,
-} from "./explore/threads/explore.ts";
+export type { Checkpoint } from "./explore/threads/checkpoint.ts";
+export { type Exploration, type ExploreOptions, exploreThreads, type Progress } from "./explore/threads/explore.ts";
+export type { ExploredFinding, Outcome, Witness } from "./explore/threads/gathered.ts";
 export { onMachine } from "./explore/threads/onMachine.ts";
 export { replayThreads, type ThreadReplay, type ThreadStep } from "./explore/threads/replay.ts";
 export {

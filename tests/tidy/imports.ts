@@ -20,6 +20,7 @@ const ALLOWED: Readonly<Record<string, Allowed>> = {
   scenarios: { folders: ["sim", "model"], packages: [] },
   properties: { folders: ["sim", "model", "scenarios"], packages: ["fast-check"] },
   reports: { folders: ["sim"], packages: [] },
+  parallel: { folders: ["sim"], packages: ["tinypool"] },
   comparison: { folders: ["sim", "model", "scenarios", "reports"], packages: [] },
   cli: ANY,
   bench: ANY,

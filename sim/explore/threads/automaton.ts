@@ -138,6 +138,8 @@ export class LocalState {
   functions: readonly number[] = [];
   /** An rcu_read_unlock without its lock. */
   unbalanced = false;
+  /** Beyond the bound on iterations: the thread is not followed any further. */
+  beyond = false;
   allocations = 0;
   spawned = 0;
   /** Ops before this one. */
@@ -226,6 +228,10 @@ export class Automata {
   rebuilt = 0;
   /** Told of each transition that is learned. */
   onEdge: ((from: LocalState, to: LocalState, result: number) => void) | null = null;
+  /** How often a thread may take the same op of the same function on the same field. */
+  iterationsMax = Number.POSITIVE_INFINITY;
+  /** What objects and threads came up, and with which local states. The order decides addresses and numbers. */
+  readonly created: { readonly what: string; readonly state: LocalState }[] = [];
   private readonly merging: Merging | null;
   private readonly children = new Map<string, number>();
   private readonly identities = new Map<unknown, number>();
@@ -298,6 +304,7 @@ export class Automata {
       this.bring(thread, state);
       this.run(thread, result, made);
     }
+    made.beyond = Number.isFinite(this.iterationsMax) && timesTaken(made) > this.iterationsMax;
     return made;
   }
 
@@ -538,6 +545,7 @@ export class Automata {
     const key = (made.thread * 4096 + made.allocations) * 64 + this.world.cacheIndex(cache);
     let object = this.allocated.get(key);
     if (object === undefined) {
+      this.created.push({ what: `object ${key}`, state: made });
       object = this.world.placeObject(cache);
       this.allocated.set(key, object);
     }
@@ -569,6 +577,7 @@ export class Automata {
     const key = `${made.thread}:${made.spawned}:${what}`;
     let child = this.children.get(key);
     if (child === undefined) {
+      this.created.push({ what: `thread ${key}`, state: made });
       child = create();
       this.children.set(key, child);
     }
@@ -592,3 +601,17 @@ export class Automata {
     }
   }
 }
+
+/** How often a thread has come to the op of a state, that state included. */
+function timesTaken(state: LocalState): number {
+  let times = 1;
+  for (let at = state.before; at !== null; at = at.before) if (isSameOp(at, state)) times++;
+  return times;
+}
+
+const isSameOp = (a: LocalState, b: LocalState): boolean =>
+  a.kind === b.kind &&
+  a.field === b.field &&
+  a.phase === b.phase &&
+  a.functions.length === b.functions.length &&
+  a.functions.every((id, depth) => id === b.functions[depth]);

@@ -159,11 +159,12 @@ export class CachedSearch {
     if (!this.seen.enter((key[0] as number) ^ salt, key[1] as number, this.left[d] as number)) return true;
     counts.states = this.seen.count;
     const able = execution.enabled();
-    if (able === 0) {
+    const beyond = able === 0 && execution.beyondBound;
+    if (able === 0 && !beyond) {
       counts.ends++;
       return this.visit(execution, false);
     }
-    if (d >= bounds.stepsMax) {
+    if (beyond || d >= bounds.stepsMax) {
       counts.cutOff++;
       return this.visit(execution, true);
     }

@@ -20,7 +20,7 @@
  */
 import { CHOOSE, RCU_READ_LOCK, RCU_READ_UNLOCK } from "../../op.ts";
 import { ACCESS, ACQUIRE, GRACE_PERIOD, type LocalState, RELEASE, SILENT } from "./automaton.ts";
-import { BUFFER, type Execution } from "./execution.ts";
+import { ACTORS_MAX, BUFFER, type Execution } from "./execution.ts";
 
 /** Which reductions are on. */
 export interface Reductions {
@@ -51,6 +51,31 @@ export class Branch {
   ) {}
 }
 
+/** A branch as plain data, with its local state as what {@link DporPosition} is made of. */
+export interface BranchPosition {
+  readonly actor: number;
+  readonly choice: number;
+  readonly state: LocalState;
+  readonly beside: boolean;
+  readonly children: readonly BranchPosition[];
+}
+
+/** Where a search stands between two executions: enough to go on from there. As large as an execution is long. */
+export interface DporPosition {
+  /** What each step of the common prefix chose. */
+  readonly choices: readonly number[];
+  /** A node before each of those steps, whose first branch is the step, and the node where the search goes on. */
+  readonly nodes: readonly {
+    readonly sleep: number;
+    readonly done: number;
+    readonly branches: readonly BranchPosition[];
+    readonly openedAt: number;
+    readonly beganAt: number;
+    readonly finished: number;
+  }[];
+  readonly counts: DporCounts;
+}
+
 /** What to do with each execution; false ends the search. */
 export type Visitor = (execution: Execution, cut: boolean) => boolean;
 
@@ -61,6 +86,8 @@ export interface DporCounts {
   cutOff: number;
   /** Executions that a sleep set stopped: work in vain. */
   sleepBlocked: number;
+  /** Executions that belong to another part of the exploration (`orders.ts`): not counted, not visited. */
+  elsewhere: number;
   /** Steps taken, those before a branch counted once. */
   steps: number;
   /** Races found and turned round. */
@@ -79,7 +106,7 @@ const bit = (actor: number): number => 1 << actor;
 
 /** The search. */
 export class Dpor {
-  readonly counts: DporCounts = { executions: 0, cutOff: 0, sleepBlocked: 0, steps: 0, races: 0 };
+  readonly counts: DporCounts = { executions: 0, cutOff: 0, sleepBlocked: 0, elsewhere: 0, steps: 0, races: 0 };
   private readonly width: number;
   private clocks: Int32Array;
   private rows = 256;
@@ -103,6 +130,10 @@ export class Dpor {
   /** First branch of each node. */
   private readonly branches: (Branch | null)[] = [];
   private readonly chosen: Branch[] = [];
+  /** For the estimate: executions counted when a node was opened, and when its current branch began; branches done. */
+  private readonly openedAt: number[] = [];
+  private readonly beganAt: number[] = [];
+  private readonly finished: number[] = [];
 
   private readonly raceFirst: number[] = [];
   private readonly raceSecond: number[] = [];
@@ -127,13 +158,20 @@ export class Dpor {
     this.first = new Int32Array(this.width);
   }
 
-  /** Explores everything. @returns false if the visitor ended it. */
-  run(): boolean {
+  /**
+   * Explores everything, or what is left.
+   *
+   * @param from - Where an exploration of the same program was stopped.
+   * @returns false if the visitor ended it before all was done; {@link position} is then where to go on.
+   */
+  run(from: DporPosition | null = null): boolean {
     const { execution } = this;
-    this.sleep[0] = 0;
-    this.done[0] = 0;
-    this.branches[0] = null;
-    this.openNode(0);
+    if (from === null) {
+      this.sleep[0] = 0;
+      this.done[0] = 0;
+      this.branches[0] = null;
+      this.openNode(0);
+    } else this.goTo(from);
     for (;;) {
       let d = execution.depth;
       for (;;) {
@@ -143,13 +181,70 @@ export class Dpor {
         d++;
         this.openNode(d);
       }
-      if (!this.ended(d)) return false;
+      const goOn = this.ended(d);
       this.turnRacesRound();
       if (!this.backtrack()) return true;
+      if (!goOn) return false;
     }
   }
 
+  /** Where the search stands, between two executions. */
+  position(): DporPosition {
+    const { depth, choiceOf } = this.execution;
+    const nodes = Array.from({ length: depth + 1 }, (_, d) => ({
+      sleep: this.sleep[d] as number,
+      done: this.done[d] as number,
+      branches: siblingsFrom(this.branches[d] as Branch | null),
+      openedAt: this.openedAt[d] as number,
+      beganAt: d < depth ? (this.beganAt[d] as number) : 0,
+      finished: this.finished[d] as number,
+    }));
+    return { choices: choiceOf.slice(0, depth), nodes, counts: { ...this.counts } };
+  }
+
+  private goTo({ choices, nodes, counts }: DporPosition): void {
+    const { execution } = this;
+    Object.assign(this.counts, counts);
+    for (const [d, node] of nodes.entries()) {
+      const first = linked(node.branches);
+      this.sleep[d] = node.sleep;
+      this.done[d] = node.done;
+      this.branches[d] = first;
+      this.openedAt[d] = node.openedAt;
+      this.beganAt[d] = node.beganAt;
+      this.finished[d] = node.finished;
+      if (d === choices.length || first === null) break;
+      first.busy = true;
+      this.chosen[d] = first;
+      if ((execution.enabled() & bit(first.actor)) === 0) {
+        throw new Error(`${execution.world.program.name} has changed since: step ${d} is not possible any more`);
+      }
+      execution.step(first.actor, choices[d] as number);
+      this.enter(d);
+    }
+    // They were turned round when they were new.
+    this.racesDone = this.races;
+  }
+
+  /**
+   * How many executions there may be in all: what is still to be done at each node is taken to be as much as what is
+   * done there on average. Branches that are planted later are not in it, so early on it is too low.
+   */
+  estimate(): number {
+    let below = 1;
+    for (let d = this.execution.depth - 1; d >= 0; d--) {
+      const before = (this.beganAt[d] as number) - (this.openedAt[d] as number);
+      let waiting = 0;
+      for (let branch = (this.chosen[d] as Branch).next; branch !== null; branch = branch.next) waiting++;
+      const known = before + below;
+      below = known + (waiting * known) / ((this.finished[d] as number) + 1);
+    }
+    return Math.round(below);
+  }
+
   private openNode(d: number): void {
+    this.openedAt[d] = this.counts.executions;
+    this.finished[d] = 0;
     if (this.branches[d] !== null || d >= this.stepsMax) return;
     const { execution } = this;
     let able = execution.enabled();
@@ -180,6 +275,7 @@ export class Dpor {
     const { execution } = this;
     branch.busy = true;
     this.chosen[d] = branch;
+    this.beganAt[d] = this.counts.executions;
     this.sleep[d + 1] = this.reductions.sleepSets ? this.sleepAfter(this.sleep[d] as number, branch.actor) : 0;
     execution.step(branch.actor, branch.choice);
     this.counts.steps++;
@@ -202,13 +298,24 @@ export class Dpor {
 
   /** The execution can go no further. @returns false to end the search. */
   private ended(d: number): boolean {
-    const cut = d >= this.stepsMax && this.execution.enabled() !== 0;
+    const cut = this.execution.enabled() === 0 ? this.execution.beyondBound : d >= this.stepsMax;
     if (cut) this.counts.cutOff++;
     else if (this.execution.enabled() !== 0) {
       this.counts.sleepBlocked++;
       return true;
+    } else if (this.belongsElsewhere()) {
+      this.counts.elsewhere++;
+      return true;
     } else this.counts.executions++;
     return this.visit(this.execution, cut);
+  }
+
+  /** Whether another part covers the execution: nothing but an order keeps a thread back, or an order says nothing here. */
+  private belongsElsewhere(): boolean {
+    const { orders, taken } = this.execution;
+    if (orders.length === 0) return false;
+    if ((this.execution.enabledWithoutOrders() & this.execution.heldBack()) !== 0) return true;
+    return orders.some(({ earlier, mustOccur }) => mustOccur && (taken[earlier.actor] as number) <= earlier.nth);
   }
 
   /** Goes back to the last step that has an alternative. @returns false if there is none. */
@@ -222,6 +329,7 @@ export class Dpor {
       // The branch taken is always the first.
       const { next } = branch;
       this.branches[d] = next;
+      this.finished[d] = (this.finished[d] as number) + 1;
       // A step that chooses is done with its last value, and its values stand next to each other.
       if (next !== null && next.actor === branch.actor) return true;
       this.done[d] = (this.done[d] as number) | bit(branch.actor);
@@ -302,6 +410,20 @@ export class Dpor {
     if (execution.tso && actor < BUFFER && state.waits) {
       const flushed = this.lastOf[BUFFER + actor] as number;
       if (flushed >= 0) this.join(row, flushed);
+    }
+    if (execution.orders.length > 0) this.joinOrders(row, actor);
+  }
+
+  /** What an order puts before a step does not race with it, nor does anything before that. */
+  private joinOrders(row: number, actor: number): void {
+    const { taken, orders, depth } = this.execution;
+    const nth = (taken[actor] as number) - (row < depth ? 1 : 0);
+    for (const { earlier, later } of orders) {
+      if (later.actor !== actor || later.nth !== nth) continue;
+      let step = this.lastOf[earlier.actor] as number;
+      for (let back = (taken[earlier.actor] as number) - 1 - earlier.nth; back > 0; back--)
+        step = this.previous[step] as number;
+      this.join(row, step);
     }
   }
 
@@ -482,7 +604,9 @@ export class Dpor {
   private turnBlockedRound(): void {
     const { execution } = this;
     const d = execution.depth;
-    const idle = execution.live & ~execution.asleep & ~execution.graceWait & ~execution.enabled();
+    // Whom an order holds back, or whose stores, waits for that and not for the lock.
+    const held = execution.heldBack() | execution.buffered;
+    const idle = execution.live & ~execution.asleep & ~execution.graceWait & ~execution.enabled() & ~held;
     for (let left = idle; left !== 0; left &= left - 1) {
       const actor = 31 - Math.clz32(left & -left);
       const state = execution.pending(actor);
@@ -497,20 +621,44 @@ export class Dpor {
       this.logAt[d] = this.logged;
       this.racesAt[d] = this.races;
       this.meetAcquire(d, actor, state);
-      const held = this.candidates.slice();
+      const racing = this.candidates.slice();
       const last = this.lastOf[actor] as number;
       this.leave(d);
       this.lastOf[actor] = last;
-      for (const e of held) this.turnRound(e, d);
+      for (const e of racing) this.turnRound(e, d);
     }
   }
 
   /** Plants the order in which step `i` comes before step `e`, where that is not covered yet. */
   private turnRound(e: number, i: number): void {
     const actors = this.collect(e, i);
+    if (!this.lockComesFree(e, i)) return;
     // A source set alone has to hold one of the steps that could come first; a wakeup tree may rely on sleepers too.
     const asleep = (this.done[e] as number) | (this.reductions.wakeupTrees ? (this.sleep[e] as number) : 0);
     if (!this.coveredBy(asleep, e, i, actors) && this.plant(e, i, actors)) this.counts.races++;
+  }
+
+  /**
+   * Whether nobody holds the lock any more that step `i` wants, once the sequence has come to it. Others may have held
+   * it for reading at step `e`, and what lets go of it may come after that step.
+   */
+  private lockComesFree(e: number, i: number): boolean {
+    const { execution, sequence } = this;
+    const { manner, write, place } = execution.stateOf[i] as LocalState;
+    if (manner !== ACQUIRE || !write || (execution.stateOf[e] as LocalState).write) return true;
+    let holders = 0;
+    const meet = (k: number): void => {
+      const state = execution.stateOf[k] as LocalState;
+      if (state.place !== place) return;
+      const actor = (execution.actorOf[k] as number) % (execution.tso ? BUFFER : ACTORS_MAX);
+      if (state.manner === ACQUIRE) holders |= bit(actor);
+      else if (state.manner === RELEASE && this.mannerOf(execution.actorOf[k] as number, state) === RELEASE) {
+        holders &= ~bit(actor);
+      }
+    };
+    for (let k = 0; k < e; k++) meet(k);
+    for (const k of sequence) if (k !== i) meet(k);
+    return holders === 0;
   }
 
   /** Whether a sleeper at the node before step `e` could take its step first in the sequence, or goes along with it. */
@@ -681,6 +829,29 @@ function addChild(parent: Branch, branch: Branch): void {
     while (last.next !== null) last = last.next;
     last.next = branch;
   }
+}
+
+/** A branch and those after it. */
+function siblingsFrom(first: Branch | null): BranchPosition[] {
+  const siblings: BranchPosition[] = [];
+  for (let branch = first; branch !== null; branch = branch.next) {
+    const { actor, choice, state, beside } = branch;
+    siblings.push({ actor, choice, state, beside, children: siblingsFrom(branch.child) });
+  }
+  return siblings;
+}
+
+function linked(siblings: readonly BranchPosition[]): Branch | null {
+  let next: Branch | null = null;
+  for (let i = siblings.length - 1; i >= 0; i--) {
+    const { actor, choice, state, beside, children } = siblings[i] as BranchPosition;
+    const branch = new Branch(actor, choice, state);
+    branch.beside = beside;
+    branch.child = linked(children);
+    branch.next = next;
+    next = branch;
+  }
+  return next;
 }
 
 const isReader = (state: LocalState): boolean => state.kind === RCU_READ_LOCK || state.kind === RCU_READ_UNLOCK;

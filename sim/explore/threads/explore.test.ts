@@ -1,42 +1,12 @@
 /** Random programs, each reduction off, against brute force. Counts from the literature: `bench/threads/programs.test.ts`. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { plain_task, rcu_head, rwlock_t } from "../../kernelStructs.ts";
-import { container_of, globalsOf, kernel, type Ptr, type Request } from "../../op.ts";
-import {
-  call_rcu,
-  choose,
-  current,
-  kmem_cache_free,
-  load,
-  rcu_read_lock,
-  rcu_read_unlock,
-  read_lock,
-  read_unlock,
-  schedule,
-  smp_mb,
-  spawn,
-  store,
-  synchronize_rcu,
-  wake_up_state,
-  write_lock_irq,
-  write_unlock_irq,
-} from "../../primitives.ts";
-import type { Cache } from "../../slab.ts";
-import { long, struct } from "../../struct.ts";
+import { rwlock_t } from "../../kernelStructs.ts";
+import { read_lock, read_unlock, write_lock_irq, write_unlock_irq } from "../../primitives.ts";
+import { struct } from "../../struct.ts";
 import { type ExploreOptions, exploreThreads } from "./explore.ts";
-import {
-  atomicAdd,
-  compareExchange,
-  increment,
-  lock,
-  read,
-  type ThreadProgram,
-  threadProgram,
-  unlock,
-  type Variable,
-  write,
-} from "./world.ts";
+import { type Act, NAMES, programOf } from "./testPrograms.ts";
+import { read, type ThreadProgram, threadProgram, write } from "./world.ts";
 
 const BRUTE_FORCE: ExploreOptions = { reductions: { sourceSets: false, sleepSets: false, wakeupTrees: false } };
 
@@ -52,159 +22,11 @@ const findingsOf = (program: ThreadProgram, options: ExploreOptions): string[] =
     .findings.map(({ kind, title, thread }) => `${kind} ${title} ${thread}`)
     .sort();
 
-/** What a random thread does: one of {@link ACTS}, to one of two places. */
-interface Act {
-  readonly op: keyof typeof ACTS;
-  readonly of: number;
-}
-
-const node = struct("node", { value: long, rcu: rcu_head });
-const NODE = node.fields;
-const rw = struct("rw", { lock: rwlock_t });
-
-/** What the acts act on. */
-interface Scene {
-  readonly places: readonly Variable[];
-  readonly locks: readonly Variable[];
-  readonly cache: Cache;
-  readonly object: Ptr;
-  readonly rwlock: Ptr;
-  readonly tasks: readonly Ptr[];
-}
-type Code = Generator<Request, string, unknown>;
-
-const node_free = kernel(function* node_free(rhead: Ptr) {
-  yield* kmem_cache_free(scenes().cache, container_of(rhead, NODE.rcu));
-});
-const child = kernel(function* child(by: number) {
-  yield* increment(scenes().places[0] as Variable, by);
-});
-const scenes = globalsOf<Scene>();
-const place = (of: number): Variable => scenes().places[of] as Variable;
-
-const ACTS = {
-  *read(of: number): Code {
-    return `${yield* read(place(of))}`;
-  },
-  *write(of: number, value: number): Code {
-    yield* write(place(of), value);
-    return "";
-  },
-  *atomic(of: number, value: number): Code {
-    return `${yield* atomicAdd(place(of), value)}`;
-  },
-  *increment(of: number): Code {
-    return `${yield* increment(place(of))}`;
-  },
-  *exchange(of: number, value: number): Code {
-    return `${yield* compareExchange(place(of), 0, value)}`;
-  },
-  *barrier(of: number, value: number): Code {
-    yield* write(place(of), value);
-    yield* smp_mb();
-    return `${yield* read(place(1 - of))}`;
-  },
-  *nested(of: number): Code {
-    yield* lock(scenes().locks[of] as Variable);
-    const seen = yield* read(place(of));
-    yield* lock(scenes().locks[1 - of] as Variable);
-    yield* unlock(scenes().locks[1 - of] as Variable);
-    yield* unlock(scenes().locks[of] as Variable);
-    return `${seen}`;
-  },
-  *locked(of: number): Code {
-    yield* lock(scenes().locks[of] as Variable);
-    const seen = yield* increment(place(of));
-    yield* unlock(scenes().locks[of] as Variable);
-    return `${seen}`;
-  },
-  *readers(of: number, value: number): Code {
-    if (of === 0) {
-      yield* read_lock(scenes().rwlock, rw.fields.lock);
-      const seen = yield* read(place(0));
-      yield* read_unlock(scenes().rwlock, rw.fields.lock);
-      return `${seen}`;
-    }
-    yield* write_lock_irq(scenes().rwlock, rw.fields.lock);
-    yield* write(place(0), value);
-    yield* write_unlock_irq(scenes().rwlock, rw.fields.lock);
-    return "";
-  },
-  *choose(of: number): Code {
-    const value = yield* choose(2);
-    yield* write(place(of), 7 + value);
-    return `${value}`;
-  },
-  *object(of: number): Code {
-    if (of === 0) return `${yield* load(scenes().object, NODE.value)}`;
-    yield* kmem_cache_free(scenes().cache, scenes().object);
-    return "";
-  },
-  *rcu(of: number): Code {
-    if (of === 1) {
-      yield* call_rcu(scenes().object, NODE.rcu, node_free);
-      return "";
-    }
-    yield* rcu_read_lock();
-    const seen = yield* load(scenes().object, NODE.value);
-    yield* rcu_read_unlock();
-    return `${seen}`;
-  },
-  *grace(of: number): Code {
-    if (of === 1) {
-      yield* synchronize_rcu();
-      yield* write(place(0), 99);
-      return "";
-    }
-    yield* rcu_read_lock();
-    const seen = yield* read(place(0));
-    const again = yield* read(place(0));
-    yield* rcu_read_unlock();
-    return `${seen}-${again}`;
-  },
-  *sleep(of: number): Code {
-    if (of === 0) {
-      yield* store(current(), plain_task.fields.state, 1);
-      if ((yield* read(place(0))) === 0) yield* schedule();
-      return "awake";
-    }
-    yield* write(place(0), 1);
-    for (const task of scenes().tasks) yield* wake_up_state(task, 1);
-    return "";
-  },
-  *spawn(of: number): Code {
-    yield* spawn(0, { comm: `child${of}` }, child, of + 1);
-    return "";
-  },
-};
-const NAMES = Object.keys(ACTS) as (keyof typeof ACTS)[];
-
 const act = fc.record({ op: fc.constantFrom(...NAMES), of: fc.nat(1) });
 
 /** Two or three threads of at most `most` acts each. */
 const plans = (most: number): fc.Arbitrary<Act[][]> =>
   fc.array(fc.array(act, { minLength: 1, maxLength: most }), { minLength: 2, maxLength: 3 });
-
-const programOf = (plan: readonly (readonly Act[])[]): ThreadProgram =>
-  threadProgram("random", (world) => {
-    const tasks: Ptr[] = [];
-    const cache = world.createCache(node);
-    world.globals = {
-      places: world.array("place", 2),
-      locks: [world.lock("lock0"), world.lock("lock1")],
-      cache,
-      object: world.allocAtBoot(cache),
-      rwlock: world.allocStaticStruct(rw),
-      tasks,
-    } satisfies Scene;
-    for (const [t, acts] of plan.entries()) {
-      world.thread(`thread${t}`, function* () {
-        let seen = "";
-        for (const [i, { op, of }] of acts.entries()) seen += `${yield* ACTS[op](of, 10 * (t + 1) + i)},`;
-        return seen;
-      });
-    }
-  });
 
 const TOO_MANY = 3000;
 
@@ -254,4 +76,33 @@ test("optimal: nothing is begun in vain, and as many executions as sleep sets al
     { seed: 2, numRuns: 150 },
   );
   expect(most).toBeGreaterThan(50);
+});
+
+test("a lock that others hold for reading is not taken before they let go of it", () => {
+  const rw = struct("rw", { lock: rwlock_t });
+  const program = threadProgram("readers that write", (world) => {
+    const rwlock = world.allocStaticStruct(rw);
+    const x = world.variable("x");
+    world.thread("reader", function* () {
+      yield* read_lock(rwlock, rw.fields.lock);
+      const seen = yield* read(x);
+      yield* read_unlock(rwlock, rw.fields.lock);
+      return seen;
+    });
+    world.thread("writer", function* () {
+      yield* write_lock_irq(rwlock, rw.fields.lock);
+      yield* write(x, 5);
+      yield* write_unlock_irq(rwlock, rw.fields.lock);
+    });
+    world.thread("setter", function* () {
+      yield* read_lock(rwlock, rw.fields.lock);
+      yield* write(x, (yield* read(x)) + 1);
+      yield* read_unlock(rwlock, rw.fields.lock);
+      yield* write(x, 9);
+    });
+  });
+  expect(outcomesOf(program, {})).toEqual(outcomesOf(program, BRUTE_FORCE));
+  const { executions, sleepBlocked } = exploreThreads(program);
+  expect(sleepBlocked).toBe(0);
+  expect(executions).toBe(exploreThreads(program, { reductions: { sourceSets: false } }).executions);
 });

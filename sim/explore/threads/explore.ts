@@ -5,15 +5,14 @@
  * find the same end states and the same findings; `states` is far quicker where schedules meet again in the same state,
  * `traces` counts executions and needs no table.
  */
-import { normalTitle } from "../../finding.ts";
 import type { MemoryModel } from "../../storeBuffer.ts";
-import { mixHigh, mixLow, upper } from "./automaton.ts";
 import { CachedSearch } from "./cached.ts";
-import { ALL_REDUCTIONS, Dpor, type Reductions } from "./dpor.ts";
+import { type Checkpoint, checkpoint, mustFit, positionIn } from "./checkpoint.ts";
+import { ALL_REDUCTIONS, Dpor, type DporCounts, type DporPosition, type Reductions } from "./dpor.ts";
 import { ACTORS_MAX, BUFFER, Execution, type ThreadFinding, TooManyThreads } from "./execution.ts";
+import { type ExploredFinding, Gathered, type Outcome } from "./gathered.ts";
 import { MergeRefuted } from "./merging.ts";
 import { Places, PlacesMerged } from "./places.ts";
-import { SeenStates } from "./seenStates.ts";
 import { ThreadWorld } from "./threadWorld.ts";
 import type { ThreadProgram } from "./world.ts";
 
@@ -35,43 +34,32 @@ export interface ExploreOptions {
   /** Ends the exploration, incomplete, after so many executions or states. Default: never. */
   readonly executionsMax?: number;
   readonly statesMax?: number;
+  /**
+   * How often a thread may take the same op of the same function on the same field, so a bound on how often it goes
+   * round a loop. Executions in which one would do so once more are cut off there, and the exploration is incomplete.
+   * Default: as often as it likes.
+   */
+  readonly iterationsMax?: number;
   /** Distinct end states to keep; those beyond are only counted. Default 10 000. */
   readonly outcomesMax?: number;
   /** Ends it at the first finding. Default false. */
   readonly stopAtFinding?: boolean;
   /** Called now and then with what has been done so far; false ends the exploration. */
-  readonly onProgress?: (soFar: {
-    readonly executions: number;
-    readonly states: number;
-    readonly steps: number;
-  }) => boolean;
+  readonly onProgress?: (soFar: Progress) => boolean;
+  /** Goes on where an exploration of the same program with the same options ended: its {@link Exploration.rest}. */
+  readonly resume?: Checkpoint;
 }
 
-/** A schedule: who takes each step, and what it chooses where there is a choice. */
-export interface Witness {
-  /** Index of a thread, in order of declaration; from 16 on the store buffer of thread `actor - 16`. */
-  readonly actors: readonly number[];
-  readonly choices: readonly number[];
-  /** Changes away from a thread that could go on. */
-  readonly preemptions: number;
-}
-
-/** A distinct end state. */
-export interface Outcome {
-  /** What each thread returned, by name; `-` if it never ended. */
-  readonly returned: Readonly<Record<string, string>>;
-  /** The final value of each variable, by name. */
-  readonly variables: Readonly<Record<string, number>>;
-  /** Executions (or, under `states`, end states) that came to it. */
-  count: number;
-  /** The shortest schedule that was seen to lead to it: fewest steps, then fewest preemptions. */
-  witness: Witness;
-}
-
-/** A distinct finding. */
-export interface ExploredFinding extends ThreadFinding {
-  count: number;
-  witness: Witness;
+/** How far an exploration has come. */
+export interface Progress {
+  readonly executions: number;
+  readonly states: number;
+  readonly steps: number;
+  /**
+   * About how many executions there will be in all, from how the branches that are done compare with those that wait.
+   * Early on it is mostly too low. null under `states`, where nothing is known of what is left.
+   */
+  readonly estimate: number | null;
 }
 
 export interface Exploration {
@@ -81,7 +69,11 @@ export interface Exploration {
   readonly verdict: "violated" | "held" | "none-found";
   /** Every schedule within `bounds` was covered. */
   readonly complete: boolean;
-  readonly bounds: { readonly stepsMax: number; readonly preemptionsMax: number | null };
+  readonly bounds: {
+    readonly stepsMax: number;
+    readonly preemptionsMax: number | null;
+    readonly iterationsMax: number | null;
+  };
   /** Executions run to their end: under `traces` the number of Mazurkiewicz traces, if complete. */
   readonly executions: number;
   /** Distinct states; 0 under `traces`, where none are told apart. */
@@ -89,288 +81,217 @@ export interface Exploration {
   readonly steps: number;
   /** Executions that were begun in vain; none, with all reductions on. */
   readonly sleepBlocked: number;
-  /** Executions cut off at the bound on steps. */
+  /** Executions cut off at the bound on steps or iterations. */
   readonly cutOff: number;
   /** Number of distinct end states. */
   readonly distinctOutcomes: number;
   /** The end states, in the order in which they were first reached; see {@link ExploreOptions.outcomesMax}. */
   readonly outcomes: readonly Outcome[];
   readonly findings: readonly ExploredFinding[];
+  /**
+   * Where it stands, for {@link ExploreOptions.resume}: plain data that survives JSON. null if nothing is left, and
+   * under `states`.
+   */
+  readonly rest: Checkpoint | null;
 }
 
 const STEPS_MAX = 10_000;
-const OUTCOMES_MAX = 10_000;
+/** Distinct end states that are kept if nothing else is said. */
+export const OUTCOMES_MAX = 10_000;
 /** Executions between two calls of onProgress. */
 const PROGRESS_EVERY = 1024;
+
+/** What an exploration finds out on its way about the program, and has to know from the beginning. */
+export interface Learned {
+  /** Words of memory that are one place each; see `places.ts`. */
+  readonly coarse: Set<number>;
+  /** Kinds of local states that must not be taken for one; see `merging.ts`. */
+  readonly refuted: Set<string>;
+  /** Threads that there is to be room for. */
+  width: number;
+}
+
+/** Runs something with what is known of the program, again from the start whenever it finds out more. */
+export function withLearned<R>(program: ThreadProgram, learned: Learned, tso: boolean, run: () => R): R {
+  for (;;) {
+    try {
+      return run();
+    } catch (error) {
+      if (error instanceof PlacesMerged || error instanceof MergeRefuted) continue;
+      if (!(error instanceof TooManyThreads)) throw error;
+      const most = tso ? BUFFER - 1 : ACTORS_MAX;
+      if (learned.width >= most) throw new Error(`${program.name} has more than ${most} threads`);
+      learned.width = Math.min(most, Math.max(Number(error.message) + 4, learned.width + 1));
+    }
+  }
+}
 
 /**
  * Explores every schedule of `program`.
  *
- * @throws Error if the program has more than 31 threads (15 under `tso`), or uses an op that only the machine has.
+ * @throws Error if the program has more than 31 threads (15 under `tso`), or uses an op that only the machine has; if
+ *   `resume` is of another program or other options.
  */
 export function exploreThreads(program: ThreadProgram, options: ExploreOptions = {}): Exploration {
-  const coarse = new Set<number>();
-  const refuted = new Set<string>();
-  const tso = options.memory === "tso";
-  for (let width = 0; ; ) {
-    try {
-      return new Explorer(program, options, coarse, refuted, width).run();
-    } catch (error) {
-      // What was learned of the program on the way makes the next try go further.
-      if (error instanceof PlacesMerged || error instanceof MergeRefuted) continue;
-      const most = tso ? BUFFER - 1 : ACTORS_MAX;
-      if (error instanceof TooManyThreads && width < most) {
-        width = Math.min(most, Math.max(Number(error.message) + 4, width + 1));
-        continue;
-      }
-      if (error instanceof TooManyThreads) throw new Error(`${program.name} has more than ${most} threads`);
-      throw error;
-    }
-  }
+  const { resume } = options;
+  if (resume !== undefined) mustFit(resume, program, options);
+  const learned = { coarse: new Set(resume?.coarse), refuted: new Set<string>(), width: resume?.width ?? 0 };
+  return withLearned(program, learned, options.memory === "tso", () => new Explorer(program, options, learned).run());
 }
 
 const searchOf = ({ search, preemptionsMax }: ExploreOptions): "traces" | "states" =>
   search ?? (preemptionsMax === undefined ? "traces" : "states");
 
-/** What an exploration has gathered so far. */
-class Explorer {
-  private readonly world: ThreadWorld;
-  private readonly execution: Execution;
-  /** By a hash of what the threads returned and the variables hold. */
-  private readonly outcomes = new Map<number, Reached>();
-  private ends = new SeenStates();
-  private readonly findings = new Map<string, ExploredFinding>();
+/** An exploration at work: a world, its execution, and what has been gathered. */
+export class Explorer {
+  readonly execution: Execution;
+  gathered: Gathered;
   private ended = false;
   private visits = 0;
 
   constructor(
     private readonly program: ThreadProgram,
     private readonly options: ExploreOptions,
-    coarse: Set<number>,
-    refuted: Set<string>,
-    width: number,
+    { coarse, refuted, width }: Learned,
   ) {
+    const { iterationsMax } = options;
+    if (iterationsMax !== undefined && !(iterationsMax >= 1)) throw new Error("iterationsMax must be 1 or more");
     const places = new Places(coarse);
-    this.world = new ThreadWorld(program, places);
+    const world = new ThreadWorld(program, places);
     const tso = options.memory === "tso";
-    const merging = searchOf(options) === "states" && options.reductions?.merging !== false;
-    const threads = Math.max(width, this.world.threads.length);
-    this.execution = new Execution(this.world, places, tso, threads, merging ? refuted : null);
+    // Histories that are taken for one differ in how often they went round.
+    const merging =
+      searchOf(options) === "states" && options.reductions?.merging !== false && iterationsMax === undefined;
+    this.execution = new Execution(world, places, tso, Math.max(width, world.threads.length), merging ? refuted : null);
+    if (iterationsMax !== undefined) this.execution.automata.iterationsMax = iterationsMax;
+    this.gathered = new Gathered(options.outcomesMax ?? OUTCOMES_MAX);
+  }
+
+  /** The names of the program's variables. */
+  get variables(): string[] {
+    return this.execution.world.variables.map(({ name }) => name);
   }
 
   run(): Exploration {
     const { options } = this;
-    const stepsMax = options.stepsMax ?? STEPS_MAX;
-    const preemptionsMax = options.preemptionsMax ?? Number.POSITIVE_INFINITY;
-    const bounded = Number.isFinite(preemptionsMax);
     const search = searchOf(options);
-    if (bounded && search === "traces") throw new Error("a bound on preemptions needs the search over states");
-    return search === "traces" ? this.traces(stepsMax) : this.states(stepsMax, preemptionsMax);
+    if (search === "states") {
+      if (options.resume !== undefined) throw new Error("only a search over traces can be gone on with");
+      return this.states();
+    }
+    if (options.preemptionsMax !== undefined) {
+      throw new Error("a bound on preemptions needs the search over states");
+    }
+    const { resume } = options;
+    if (resume === undefined) return this.traces().exploration;
+    this.gathered.add(resume.gathered);
+    return this.traces(positionIn(resume, this.execution)).exploration;
   }
 
-  private traces(stepsMax: number): Exploration {
-    const wanted = { ...ALL_REDUCTIONS, ...this.options.reductions };
+  /** Runs every trace, or those that are left, that keeps the orders of the execution. */
+  traces(from: DporPosition | null = null): { readonly exploration: Exploration; readonly counts: DporCounts } {
+    const { options, execution } = this;
+    const wanted = { ...ALL_REDUCTIONS, ...options.reductions };
     // Wakeup trees are pruned by what is asleep.
     const reductions = { ...wanted, wakeupTrees: wanted.wakeupTrees && wanted.sleepSets && wanted.sourceSets };
-    const executionsMax = this.options.executionsMax ?? Number.POSITIVE_INFINITY;
-    const visit = (execution: Execution, cut: boolean): boolean => {
-      this.note(execution, cut);
+    const executionsMax = options.executionsMax ?? Number.POSITIVE_INFINITY;
+    this.ended = false;
+    const visit = (_: Execution, cut: boolean): boolean => {
+      this.note(cut);
       if (dpor.counts.executions >= executionsMax) this.ended = true;
-      return this.goOn(dpor.counts.executions, 0, dpor.counts.steps);
+      return this.goOn(() => ({ ...dpor.counts, states: 0, estimate: dpor.estimate() }));
     };
-    const dpor = new Dpor(this.execution, reductions, stepsMax, visit);
-    const all = dpor.run();
+    const dpor = new Dpor(execution, reductions, options.stepsMax ?? STEPS_MAX, visit);
+    const all = dpor.run(from);
     const { executions, steps, sleepBlocked, cutOff } = dpor.counts;
-    return this.result(all && cutOff === 0, stepsMax, null, { executions, states: 0, steps, sleepBlocked, cutOff });
+    const rest = all ? null : checkpoint(this.program, options, execution, dpor.position(), this.gathered);
+    const counts = { executions, states: 0, steps, sleepBlocked, cutOff };
+    const exploration = this.result(all && cutOff === 0, counts, rest);
+    while (execution.depth > 0) execution.undo();
+    return { exploration, counts: dpor.counts };
   }
 
-  private states(stepsMax: number, preemptionsMax: number): Exploration {
-    const bounded = Number.isFinite(preemptionsMax);
-    const persistent = !bounded && this.options.reductions?.persistentSets !== false;
-    const statesMax = this.options.statesMax ?? Number.POSITIVE_INFINITY;
+  private states(): Exploration {
+    const { options, gathered } = this;
+    const preemptionsMax = options.preemptionsMax ?? Number.POSITIVE_INFINITY;
+    const persistent = !Number.isFinite(preemptionsMax) && options.reductions?.persistentSets !== false;
     const visit = (execution: Execution, cut: boolean): boolean => {
-      if (!cut) for (const finding of execution.endFindings()) this.noteFinding(execution, finding);
-      if (!cut) this.noteOutcome(execution);
-      return this.goOn(search.counts.ends, search.counts.states, search.counts.steps);
+      if (!cut) for (const finding of execution.endFindings()) this.noteFinding(finding);
+      if (!cut) gathered.noteOutcome(execution);
+      return this.goOn(() => ({ ...search.counts, executions: search.counts.ends, estimate: null }));
     };
-    const again = (): void => {
-      this.outcomes.clear();
-      this.ends = new SeenStates();
-      this.findings.clear();
+    const bounds = {
+      stepsMax: options.stepsMax ?? STEPS_MAX,
+      preemptionsMax,
+      statesMax: options.statesMax ?? Number.POSITIVE_INFINITY,
     };
-    const bounds = { stepsMax, preemptionsMax, statesMax };
     const found = (execution: Execution): boolean => {
       const last = execution.findings.at(-1) as ThreadFinding;
-      if (last.step === execution.depth - 1) this.noteFinding(execution, last);
+      if (last.step === execution.depth - 1) this.noteFinding(last);
       return !this.ended;
     };
-    const forgetting = this.options.reductions?.forgetting !== false;
+    const forgetting = options.reductions?.forgetting !== false;
+    const again = (): void => gathered.clear();
     const search = new CachedSearch(this.execution, bounds, persistent, forgetting, visit, found, again);
     const all = search.run();
     const { states, ends, steps, cutOff, exhausted } = search.counts;
     const counts = { executions: ends, states, steps, sleepBlocked: 0, cutOff };
-    return this.result(all && cutOff === 0 && !exhausted, stepsMax, bounded ? preemptionsMax : null, counts);
+    return this.result(all && cutOff === 0 && !exhausted, counts, null);
   }
 
-  private goOn(executions: number, states: number, steps: number): boolean {
+  private goOn(soFar: () => Progress): boolean {
     const { onProgress } = this.options;
-    if (onProgress !== undefined && ++this.visits % PROGRESS_EVERY === 0) {
-      if (!onProgress({ executions, states, steps })) this.ended = true;
-    }
+    if (onProgress !== undefined && ++this.visits % PROGRESS_EVERY === 0 && !onProgress(soFar())) this.ended = true;
     return !this.ended;
   }
 
-  /** Notes what an execution came to. */
-  private note(execution: Execution, cut: boolean): void {
+  /** Notes what the execution came to. */
+  private note(cut: boolean): void {
+    const { execution } = this;
     const found = cut ? execution.findings : [...execution.findings, ...execution.endFindings()];
-    for (const finding of found) this.noteFinding(execution, finding);
-    if (!cut) this.noteOutcome(execution);
+    for (const finding of found) this.noteFinding(finding);
+    if (!cut) this.gathered.noteOutcome(execution);
   }
 
-  private noteFinding(execution: Execution, finding: ThreadFinding): void {
-    const key = `${finding.kind}:${finding.function}:${finding.thread}:${normalTitle(finding.title)}`;
-    const known = this.findings.get(key);
-    const steps = Math.min(finding.step + 1, execution.depth);
-    if (known === undefined) this.findings.set(key, { ...finding, count: 1, witness: witnessOf(execution, steps) });
-    else {
-      known.count++;
-      if (steps < known.witness.actors.length) known.witness = witnessOf(execution, steps);
-    }
+  private noteFinding(finding: ThreadFinding): void {
+    this.gathered.noteFinding(this.execution, finding);
     if (this.options.stopAtFinding === true) this.ended = true;
-  }
-
-  private noteOutcome(execution: Execution): void {
-    const { world, ends } = this;
-    let low = 0x811c9dc5 | 0;
-    let high = 0x7ed55d16;
-    // Of several threads of one name it does not matter which of them was started to do this.
-    let returned = 0;
-    for (const { index, nameHash } of execution.automata.threads) {
-      if ((execution.begun & (1 << index)) === 0) continue;
-      const word = execution.isOver(index) ? (execution.positions[index] as { hashLow: number }).hashLow : nameHash;
-      returned = (returned + mixLow(word, 0)) | 0;
-      high = (high + mixHigh(word, 0)) | 0;
-    }
-    low = mixLow(low, returned);
-    high = mixHigh(high, returned);
-    for (const { ptr, field } of world.variables) {
-      const value = world.peek(ptr, field);
-      low = mixLow(low, value | 0);
-      high = mixHigh(high, upper(value) ^ (value | 0));
-    }
-    const isNew = ends.enter(low, high, 0);
-    if (isNew && this.outcomes.size >= (this.options.outcomesMax ?? OUTCOMES_MAX)) return;
-    const key = (low >>> 0) * 2 ** 20 + (high >>> 12);
-    const known = this.outcomes.get(key);
-    if (known === undefined) {
-      if (isNew) this.outcomes.set(key, new Reached(execution, this.valuesOf(execution)));
-    } else known.again(execution);
-  }
-
-  /** Name and result of each thread that was started, then the value of each variable. */
-  private valuesOf(execution: Execution): string[] {
-    const { world } = this;
-    const begun = execution.automata.threads.filter(({ index }) => (execution.begun & (1 << index)) !== 0);
-    return [
-      ...begun.flatMap(({ index, comm }) => [comm, this.returnedBy(execution, index)]),
-      ...world.variables.map(({ ptr, field }) => String(world.peek(ptr, field))),
-    ];
-  }
-
-  private outcome(reached: Reached): Outcome {
-    const { values } = reached;
-    const returned: Record<string, string> = {};
-    const variables: Record<string, number> = {};
-    let at = 0;
-    const variablesFrom = values.length - this.world.variables.length;
-    while (at < variablesFrom) returned[values[at++] as string] = values[at++] as string;
-    for (const { name } of this.world.variables) variables[name] = Number(values[at++]);
-    return { returned, variables, count: reached.count, witness: reached.witness() };
-  }
-
-  /** What a thread returned; `-` if it did not. */
-  private returnedBy(execution: Execution, thread: number): string {
-    return execution.isOver(thread) ? String(execution.positions[thread]?.returned) : "-";
   }
 
   private result(
     complete: boolean,
-    stepsMax: number,
-    preemptionsMax: number | null,
     counts: Pick<Exploration, "executions" | "states" | "steps" | "sleepBlocked" | "cutOff">,
+    rest: Checkpoint | null,
   ): Exploration {
-    const findings = [...this.findings.values()];
-    return {
-      program: this.program.name,
-      memory: this.options.memory ?? "sc",
-      verdict: findings.length > 0 ? "violated" : complete ? "held" : "none-found",
-      complete,
-      bounds: { stepsMax, preemptionsMax },
-      ...counts,
-      distinctOutcomes: this.ends.count,
-      outcomes: Array.from(this.outcomes.values(), (reached) => this.outcome(reached)),
-      findings,
-    };
+    return explorationOf(this.program.name, this.options, this.gathered, this.variables, complete, counts, rest);
   }
 }
 
-/** A distinct end state: how often it was reached, and the shortest schedule to it. */
-class Reached {
-  count = 1;
-  private actors: Uint8Array;
-  private choices: Uint8Array | null;
-
-  constructor(
-    execution: Execution,
-    readonly values: readonly string[],
-  ) {
-    this.actors = actorsOf(execution);
-    this.choices = choicesOf(execution);
-  }
-
-  again(execution: Execution): void {
-    this.count++;
-    if (execution.depth >= this.actors.length) return;
-    this.actors = actorsOf(execution);
-    this.choices = choicesOf(execution);
-  }
-
-  witness(): Witness {
-    const actors = Array.from(this.actors);
-    const choices = this.choices === null ? actors.map(() => 0) : Array.from(this.choices);
-    return { actors, choices, preemptions: changes(actors) };
-  }
-}
-
-function actorsOf({ actorOf, depth }: Execution): Uint8Array {
-  const actors = new Uint8Array(depth);
-  for (let i = 0; i < depth; i++) actors[i] = actorOf[i] as number;
-  return actors;
-}
-
-/** What was chosen at each step; null if there was never a choice. */
-function choicesOf({ choiceOf, depth }: Execution): Uint8Array | null {
-  let choices: Uint8Array | null = null;
-  for (let i = 0; i < depth; i++) {
-    if (choiceOf[i] === 0) continue;
-    choices ??= new Uint8Array(depth);
-    choices[i] = choiceOf[i] as number;
-  }
-  return choices;
-}
-
-/** The first `steps` steps of an execution as a schedule. */
-function witnessOf(execution: Execution, steps: number): Witness {
-  const actors = execution.actorOf.slice(0, steps);
-  const choices = execution.choiceOf.slice(0, steps);
-  return { actors, choices, preemptions: changes(actors) };
-}
-
-/** Changes of thread after which the thread left still takes a step; one that only ends where it is left is not counted. */
-function changes(actors: readonly number[]): number {
-  let count = 0;
-  for (let i = 1; i < actors.length; i++) {
-    if (actors[i] !== actors[i - 1] && actors.indexOf(actors[i - 1] as number, i) >= 0) count++;
-  }
-  return count;
+/** Lays out what was gathered. @param variables - The names of the program's variables, in order. */
+export function explorationOf(
+  program: string,
+  options: ExploreOptions,
+  gathered: Gathered,
+  variables: readonly string[],
+  complete: boolean,
+  counts: Pick<Exploration, "executions" | "states" | "steps" | "sleepBlocked" | "cutOff">,
+  rest: Checkpoint | null,
+): Exploration {
+  const findings = [...gathered.findings.values()];
+  return {
+    program,
+    memory: options.memory ?? "sc",
+    verdict: findings.length > 0 ? "violated" : complete ? "held" : "none-found",
+    complete,
+    bounds: {
+      stepsMax: options.stepsMax ?? STEPS_MAX,
+      preemptionsMax: options.preemptionsMax ?? null,
+      iterationsMax: options.iterationsMax ?? null,
+    },
+    ...counts,
+    distinctOutcomes: gathered.distinctOutcomes,
+    outcomes: gathered.outcomes(variables),
+    findings,
+    rest,
+  };
 }

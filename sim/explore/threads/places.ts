@@ -37,7 +37,7 @@ export class Places {
   private readers: number[] = [];
 
   /** @param coarse - Words of memory that are one place each. */
-  constructor(private readonly coarse: Set<number>) {}
+  constructor(readonly coarse: Set<number>) {}
 
   /** The place of `size` bytes at offset `at`. */
   placeAt(at: number, size: number): number {

@@ -4,7 +4,7 @@ import type { MemoryModel } from "../../storeBuffer.ts";
 import { fieldLabel } from "../../struct.ts";
 import type { LocalState } from "./automaton.ts";
 import { ACTORS_MAX, BUFFER, Execution, type ThreadFinding } from "./execution.ts";
-import type { Witness } from "./explore.ts";
+import type { Witness } from "./gathered.ts";
 import { type Places, withPlaces } from "./places.ts";
 import { ThreadWorld } from "./threadWorld.ts";
 import type { ThreadProgram } from "./world.ts";
