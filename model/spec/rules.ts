@@ -5,6 +5,7 @@
  * (a report, a stop, the end of a stop) has come when the task is on its way back to user mode, or the call returns. Does
  * not check: that a task gets there at last; `properties/` has claims of that kind.
  */
+import { EINPROGRESS } from "../linux/errno.ts";
 import { UTRACE_DETACH, UTRACE_EVENT, UTRACE_EVENT_SIGNAL_ALL, UTRACE_STOP } from "../utrace/events.ts";
 import type { EventOf, SpecEvent, SpecEventType } from "./events.ts";
 import { returnOf } from "./returns.ts";
@@ -307,6 +308,19 @@ const CALLS: readonly Rule[] = [
     "a call returns what there was a reason for while it ran",
     (state, { by, result }) => {
       return state.calls[by]?.possible.includes(Math.min(result, 0)) === true;
+    },
+  ),
+  rule(
+    "last-word",
+    ["call-end"],
+    "who asks for a stop wants it from then on, and who asks for anything else no longer does",
+    (state, { by, result }) => {
+      const call = state.calls[by];
+      if (call?.call !== "utrace_control" || call.argument === UTRACE_DETACH || call.overruled) return true;
+      if (result !== 0 && result !== -EINPROGRESS) return true;
+      const engine = state.engines[call.engine];
+      if (engine === undefined || engine.life === "detaching" || engine.life === "detached") return true;
+      return engine.wantsStop === (call.argument === UTRACE_STOP);
     },
   ),
   rule(

@@ -64,6 +64,7 @@ const FINISH = "utrace_finish_examine";
 /** A whole call of utrace_control that asks for something. */
 const asked = (action: number, result = 0, number = 20): SpecEvent[] => [
   call(CONTROL, action, TRACER, number),
+  ...(action === UTRACE_STOP ? [wants(true, TRACER, number)] : []),
   returns(CONTROL, result),
 ];
 /** A task that its engine has stopped. */
@@ -229,6 +230,8 @@ const ILLEGAL: readonly (readonly [rule: string, ...history: SpecEvent[]])[] = [
     task("report-end"),
     task("user-return"),
   ],
+  ["last-word", ...TRACED, wants(true), call(CONTROL, UTRACE_RESUME), returns(CONTROL, 0)],
+  ["last-word", ...TRACED, call(CONTROL, UTRACE_STOP), returns(CONTROL, -EINPROGRESS)],
   ["last-resume-wakes", ...STOPPED, call(CONTROL, UTRACE_RESUME), wants(false), returns(CONTROL, 0)],
   ["last-resume-wakes", ...STOPPED, call(CONTROL, UTRACE_DETACH), engine("engine-detaching"), returns(CONTROL, 0)],
   [
@@ -490,6 +493,15 @@ describe("a call returns nothing without a reason", () => {
     expect(stateAfter([...begun, engine("engine-detaching"), returns(CONTROL, -EINPROGRESS)]).calls).toEqual({});
     const late = [...TRACED, report(EXEC), ...told, task("report-end"), call(CONTROL, UTRACE_DETACH)];
     expectIllegal([...late, engine("engine-detaching"), returns(CONTROL, -EINPROGRESS)], "call-has-reason");
+  });
+
+  test("a wish to stop that somebody else has expressed meanwhile is not the call's", () => {
+    const begun = [...TRACED, wants(true), call(CONTROL, UTRACE_RESUME), wants(false)];
+    expect(stateAfter([...begun, returns(CONTROL, 0)]).engines[20]?.wantsStop).toBe(false);
+    expect(stateAfter([...begun, wants(true, OTHER_TRACER), returns(CONTROL, 0)]).engines[20]?.wantsStop).toBe(true);
+    const answered = [report(EXEC), callback(EXEC), returned(UTRACE_STOP)];
+    expect(stateAfter([...begun, ...answered, returns(CONTROL, 0)]).engines[20]?.wantsStop).toBe(true);
+    expectIllegal([...begun, wants(true), returns(CONTROL, 0)], "last-word");
   });
 
   test("two callers' calls at once each have reasons of their own", () => {

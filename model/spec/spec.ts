@@ -171,6 +171,7 @@ function change(state: Mutable, event: SpecEvent): void {
       const engine = state.engines[event.engine];
       if (engine === undefined) break;
       engine.wantsStop = event.wants;
+      overrule(state, event);
       engine.stopNoted = event.wants;
       engine.stopDue &&= event.wants;
       // What others ask for has to wait for a report; the task itself asks in one.
@@ -301,6 +302,7 @@ function beginCall(state: Mutable, event: EventOf<"call-begin">): void {
     excused: beginsExcused(state, traced),
     stopped: state.tasks[traced]?.stop === "stopped" && !state.tasks[traced].orphan,
     resumed: false,
+    overruled: false,
   };
 }
 
@@ -318,13 +320,18 @@ function endStop(state: Mutable, event: { readonly by: number; readonly task: nu
   }
 }
 
+/** Whether an engine wants a stop has been said: other calls about that may no longer have the last word. */
+function overrule(state: Mutable, { engine, by }: { readonly engine: number; readonly by: number }): void {
+  for (const call of Object.values(state.calls)) if (call.engine === engine && call.by !== by) call.overruled = true;
+}
+
 function beginCallback(state: Mutable, { engine, callback }: EventOf<"callback-begin">): void {
   const called = engineOf(state, engine);
   Object.assign(task(state, called.task), { running: engine, callback, lastOrder: called.order });
   if (called.expects === callback || called.expects === ANY_CALLBACK) called.expects = 0;
 }
 
-function endCallback(state: Mutable, { engine, action }: EventOf<"callback-end">): void {
+function endCallback(state: Mutable, { engine, action, by }: EventOf<"callback-end">): void {
   const called = engineOf(state, engine);
   const traced = task(state, called.task);
   traced.running = 0;
@@ -338,6 +345,7 @@ function endCallback(state: Mutable, { engine, action }: EventOf<"callback-end">
   if (traced.life !== "alive") return;
   if (asked === UTRACE_DETACH) called.leaveDue = traced.report !== UTRACE_EVENT_SIGNAL_ALL;
   else if (asked === UTRACE_STOP) {
+    overrule(state, { engine, by });
     called.wantsStop = true;
     called.holds = true;
   }

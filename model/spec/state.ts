@@ -101,6 +101,8 @@ export interface CallState {
   stopped: boolean;
   /** It has ended that stop. */
   resumed: boolean;
+  /** Somebody else has said since whether its engine wants a stop. */
+  overruled: boolean;
 }
 
 /** What utrace_prepare_examine has begun. One for each caller. */
