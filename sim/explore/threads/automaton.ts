@@ -111,9 +111,11 @@ export class LocalState {
   /** Place touched, and the place that stands for the life of the object around it; {@link NO_PLACE} if none. */
   place = NO_PLACE;
   object = NO_PLACE;
-  /** Number of that object, -1 if there is none; and the objects that may yet be touched, as bits: see `reach.ts`. */
+  /** Number of that object, -1 if there is none. */
   objectNumber = -1;
+  /** Objects that may yet be touched, and those that were forgotten because they may not, as bits: see `reach.ts`. */
   touches = 0;
+  forgot = 0;
   /** It may have to wait. */
   waits = false;
   /** A plain store: under `tso` nobody notices before it is flushed. */

@@ -40,8 +40,9 @@ export interface CachedCounts {
 }
 
 const UNBOUNDED = 254;
-/** Executions taken at random before the search. */
-const WALKS = 64;
+/** Executions taken at random before the search: until so many in a row have brought nothing new, or so many in all. */
+const IDLE_WALKS = 64;
+const WALKS_MAX = 1024;
 
 /** The search. */
 export class CachedSearch {
@@ -100,7 +101,9 @@ export class CachedSearch {
   private learn(): void {
     const { execution, bounds } = this;
     const rng = makeRng("learn");
-    for (let walk = 0; walk < WALKS; walk++) {
+    let idle = 0;
+    for (let walk = 0; walk < WALKS_MAX && idle < IDLE_WALKS; walk++) {
+      const known = execution.automata.states;
       for (
         let able = execution.enabled();
         able !== 0 && execution.depth < bounds.stepsMax;
@@ -112,6 +115,7 @@ export class CachedSearch {
         execution.step(actor, rng.below(execution.choices(actor)));
       }
       while (execution.depth > 0) execution.undo();
+      idle = execution.automata.states === known ? idle + 1 : 0;
     }
     execution.automata.endLearning();
   }

@@ -713,7 +713,13 @@ export class Execution {
     for (let left = this.buffered; left !== 0; left &= left - 1) {
       for (const { state } of this.buffers[31 - Math.clz32(left & -left)] as Buffered[]) touched |= state.touches;
     }
-    return reach.beyond(this.freed, touched);
+    const beyond = reach.beyond(this.freed, touched);
+    if (beyond === 0) return 0;
+    for (let left = this.live; left !== 0; left &= left - 1) {
+      const state = this.positions[31 - Math.clz32(left & -left)] as LocalState;
+      state.forgot |= beyond;
+    }
+    return beyond;
   }
 
   /** The low and the high word of the hash of this state. */

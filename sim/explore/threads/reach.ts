@@ -8,12 +8,13 @@
  *
  * What a thread may touch so is read off its automaton: the objects of its op, those whose address the op stores, and
  * what it may touch after each result, but for the object that the result itself is the address of, if it was read
- * from memory or allocated. Like {@link Futures} this only grows while code is learned; {@link Reach.version} counts.
+ * from memory or allocated. This only grows while code is learned; {@link Reach.version} counts how often it grew by an
+object that had been forgotten.
  *
  * Addresses are found in aligned words of eight bytes, and a thread is taken to need memory for an address only if it
  * loads such a word. An address that arithmetic brings forth in memory keeps its object for good.
  */
-import { ARENA, type Memory } from "../../memory.ts";
+import { ARENA, type Memory, PAGE_SIZE, SHADOW_PAGE_FREE } from "../../memory.ts";
 import {
   ALLOC,
   ASSIGN,
@@ -37,7 +38,7 @@ const bitOf = (object: number): number => (object >= 0 && object < OBJECTS_MAX ?
 
 /** The reach of the threads and of memory, kept up to date step by step. */
 export class Reach {
-  /** Grows whenever a state that was known before turns out to touch more. */
+  /** Grows whenever something that was forgotten turns out to be within reach. */
   version = 0;
   private readonly parents = new Map<LocalState, { readonly state: LocalState; readonly without: number }[]>();
   /** How many words of each object, and of memory around, hold the address of each object; as bits: whether any. */
@@ -101,7 +102,7 @@ export class Reach {
   private raise(state: LocalState, more: number): void {
     if ((more & ~state.touches) === 0) return;
     state.touches |= more;
-    this.version++;
+    if ((state.forgot & more) !== 0) this.version++;
     for (const { state: parent, without } of this.enter(state)) this.raise(parent, state.touches & ~without);
   }
 
@@ -152,6 +153,10 @@ export class Reach {
     this.counts.fill(0);
     this.held.fill(0);
     for (let at = 0; at < this.memory.size; at += 8) {
+      if ((at & (PAGE_SIZE - 1)) === 0 && this.memory.shadow[at >> 3] === SHADOW_PAGE_FREE) {
+        at += PAGE_SIZE - 8;
+        continue;
+      }
       const object = this.wordAt(at);
       if (object >= 0) this.moved(this.places.objectNumberAt(at), -1, object);
     }
