@@ -266,6 +266,11 @@ export class Automata {
     return thread;
   }
 
+  /** Whether local states were taken for one that are not. */
+  get mistaken(): boolean {
+    return this.merging?.mistaken === true;
+  }
+
   /** What was taken for one while the code was only being learned has to be right from now on. */
   endLearning(): void {
     this.merging?.endPatience();

@@ -26,6 +26,8 @@ export interface CachedBounds {
   /** Changes of thread away from one that could go on; unbounded if infinite. Switches persistent sets off. */
   readonly preemptionsMax: number;
   readonly statesMax: number;
+  /** One finding is enough: what the executions at random come upon counts. */
+  readonly stopAtFinding: boolean;
 }
 
 export interface CachedCounts {
@@ -86,20 +88,29 @@ export class CachedSearch {
 
   /** @returns false if the visitor ended it. */
   run(): boolean {
-    this.learn();
+    if (!this.learn()) return false;
     for (;;) {
       const { learned } = this;
       if (!this.pass()) return false;
       if (this.learned === learned || this.counts.exhausted) return true;
-      this.seen = new SeenStates();
-      Object.assign(this.counts, { states: 0, steps: 0, ends: 0, cutOff: 0 });
-      this.again();
+      this.forgetAll();
     }
   }
 
-  /** Takes some executions at random, so that most of the code is known before the search begins. */
-  private learn(): void {
+  private forgetAll(): void {
+    this.seen = new SeenStates();
+    Object.assign(this.counts, { states: 0, steps: 0, ends: 0, cutOff: 0 });
+    this.again();
+  }
+
+  /**
+   * Takes some executions at random, so that most of the code is known before the search begins.
+   *
+   * @returns false if the visitor ended it.
+   */
+  private learn(): boolean {
     const { execution, bounds } = this;
+    const visits = bounds.stopAtFinding && !Number.isFinite(bounds.preemptionsMax);
     const rng = makeRng("learn");
     let idle = 0;
     for (let walk = 0; walk < WALKS_MAX && idle < IDLE_WALKS; walk++) {
@@ -113,11 +124,27 @@ export class CachedSearch {
         for (; skip > 0; skip--) able &= able - 1;
         const actor = 31 - Math.clz32(able & -able);
         execution.step(actor, rng.below(execution.choices(actor)));
+        // What was taken for one and is not may have led here.
+        if (visits && !execution.automata.mistaken && !this.visitAtRandom()) return false;
       }
       while (execution.depth > 0) execution.undo();
       idle = execution.automata.states === known ? idle + 1 : 0;
     }
     execution.automata.endLearning();
+    if (visits) this.forgetAll();
+    return true;
+  }
+
+  /** A state came up in an execution at random. @returns false to end the search. */
+  private visitAtRandom(): boolean {
+    const { execution, counts, key } = this;
+    counts.steps++;
+    execution.stateHash(key);
+    if (this.seen.enter(key[0] as number, key[1] as number, 0)) counts.states = this.seen.count;
+    if (execution.findings.length > 0 && !this.found(execution)) return false;
+    if (execution.enabled() !== 0 || execution.beyondBound) return true;
+    counts.ends++;
+    return this.visit(execution, false);
   }
 
   private pass(): boolean {

@@ -224,6 +224,7 @@ export class Explorer {
       stepsMax: options.stepsMax ?? STEPS_MAX,
       preemptionsMax,
       statesMax: options.statesMax ?? Number.POSITIVE_INFINITY,
+      stopAtFinding: options.stopAtFinding === true,
     };
     const found = (execution: Execution): boolean => {
       const last = execution.findings.at(-1) as ThreadFinding;

@@ -160,10 +160,15 @@ export class Merging {
     if (!this.patient) throw new MergeRefuted(origin);
   }
 
+  /** Whether something was refuted. */
+  get mistaken(): boolean {
+    return this.refuted.size > this.refutedBefore;
+  }
+
   /** From now on the exploration starts again as soon as something is refuted; at once if something has been. */
   endPatience(): void {
     this.patient = false;
-    if (this.refuted.size > this.refutedBefore) throw new MergeRefuted("");
+    if (this.mistaken) throw new MergeRefuted("");
   }
 
   private refuteAll(): never {
