@@ -106,22 +106,27 @@ export class Evidence {
       .some(({ subject, task: by }) => by !== task && (subject === "engine-detached" || subject === "struct-dying"));
   }
 
-  /** Calls with this argument that other tasks made on engines of the task it is about. */
-  calls(name: string, argument: number): { readonly underway: number; readonly beforeAnyEvents: number } {
-    const { taskAddress } = this.about;
+  /**
+   * Calls with this argument that other tasks made on engines of the task it is about: whether one is under way, or has
+   * returned without a word from the task since; and whether the last was made before any engine had asked for events.
+   */
+  calls(name: string, argument: number): { readonly atWork: boolean; readonly beforeAnyEvents: boolean } {
+    const { taskAddress, task } = this.about;
     const { engines } = this.attachments;
     const open = new Set<string>();
-    let beforeAnyEvents = 0;
+    let justOver = false;
+    let beforeAnyEvents = false;
     let events = 0;
-    for (const { task, subject, pointer, value } of this.notes) {
-      if (subject === `${name} returns`) open.delete(task);
+    for (const { task: by, subject, pointer, value } of this.notes) {
+      if (by === task) justOver = false;
+      if (subject === `${name} returns` && open.delete(by)) justOver = true;
       if (engines.get(pointer)?.target !== taskAddress) continue;
       if (subject === "events-set") events |= value;
-      if (subject !== name || value !== argument) continue;
-      open.add(task);
-      if (events === 0) beforeAnyEvents++;
+      if (subject !== name || value !== argument || by === task) continue;
+      open.add(by);
+      beforeAnyEvents = events === 0;
     }
-    return { underway: open.size, beforeAnyEvents };
+    return { atWork: open.size > 0 || justOver, beforeAnyEvents };
   }
 
   /** Whether an attach asked for a report of the task it is about, and did not tell the task. */

@@ -72,7 +72,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
   },
   {
     name: "stop-on-freed-struct",
-    lifetimes: ["pointer", "prototype"],
+    lifetimes: ["pointer"],
     mendedBy: ["stop-relookup"],
     signs: [
       (evidence) =>
@@ -170,9 +170,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     mendedBy: ["sigpending-in-resume"],
     signs: [
       (evidence) =>
-        bug(evidence) &&
-        inside(evidence, "utrace_resume") &&
-        evidence.calls("utrace_control", UTRACE_INTERRUPT).underway > 0,
+        bug(evidence) && inside(evidence, "utrace_resume") && evidence.calls("utrace_control", UTRACE_INTERRUPT).atWork,
     ],
     whose: "the posted code",
     where: ["utrace_control", "utrace_resume"],
@@ -185,8 +183,8 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     mendedBy: ["sigpending-in-resume"],
     signs: [
       (evidence) => {
-        const { underway, beforeAnyEvents } = evidence.calls("utrace_control", UTRACE_INTERRUPT);
-        return bug(evidence) && inside(evidence, "utrace_resume") && underway === 0 && beforeAnyEvents > 0;
+        const { atWork, beforeAnyEvents } = evidence.calls("utrace_control", UTRACE_INTERRUPT);
+        return bug(evidence) && inside(evidence, "utrace_resume") && !atWork && beforeAnyEvents;
       },
     ],
     whose: "the posted code",
