@@ -3,11 +3,12 @@
  *
  * These read the steps, not what the implementation says of itself in notes, except where they name the note.
  */
+import { TASK, task_struct } from "../model/linux/structs.ts";
 import { eventType, SOFTIRQ, STEP } from "../sim/event.ts";
 import type { HistoryRow } from "../sim/history.ts";
 import { hexPointer, PAGE_SIZE } from "../sim/memory.ts";
-import { ALLOC, CALL_RCU, FREE, type Ptr, RCU_READ_LOCK, RCU_READ_UNLOCK } from "../sim/op.ts";
-import { allDone } from "./observe.ts";
+import { ALLOC, CALL_RCU, FREE, LOAD, type Ptr, RCU_DEREFERENCE, RCU_READ_LOCK, RCU_READ_UNLOCK } from "../sim/op.ts";
+import { allDone, type ObservedRun } from "./observe.ts";
 import { Judge, type Property } from "./property.ts";
 
 const whoIs = ({ task, pid, softirq, cpu }: HistoryRow): string => (softirq ? `softirq/${cpu}` : `${task}/${pid}`);
@@ -92,6 +93,58 @@ export const memoryOutlivesReaders: Property = {
         }
       }
     }
+    return judge;
+  },
+};
+
+/**
+ * Checks: loads of `task->utrace` after the struct was freed that it points to, up to when it is given out anew.
+ * Does not check: pointers that were taken before, which RCU keeps good; a struct that is a member of its task.
+ */
+export const structUnreachable: Property = {
+  name: "a struct utrace is found by no task once it has been freed",
+  holds(run) {
+    const judge = new Judge();
+    const freed = new Map<Ptr, number>();
+    let said = 0;
+    for (const row of run.history) {
+      for (; said < run.notes.length; said++) {
+        const { step, subject, pointer } = run.notes[said] as ObservedRun["notes"][number];
+        if (step > row.step) break;
+        if (subject === "struct-freed") freed.set(pointer, step);
+        else if (subject === "struct-live") freed.delete(pointer);
+      }
+      const looks = row.kind === LOAD || row.kind === RCU_DEREFERENCE;
+      if (!looks || run.embedded || row.field !== TASK.utrace.id || freed.size === 0) continue;
+      const since = freed.get(row.result);
+      judge.expect(
+        since === undefined || since >= row.step,
+        () => `step ${row.step}: ${whoIs(row)} finds ${hex(row.result)}, which was freed in step ${since}`,
+      );
+    }
+    return judge;
+  },
+};
+
+/**
+ * Checks: once every task is done, that each struct utrace that began to live has been freed.
+ * Does not check: engines (see above), and structs of a task that hangs.
+ */
+export const leavesNothing: Property = {
+  name: "a task leaves no struct utrace behind",
+  holds(run) {
+    const judge = new Judge();
+    if (!allDone(run)) return judge;
+    const live = new Map<Ptr, string>();
+    for (const { subject, pointer, step, task } of run.notes) {
+      if (subject === "struct-live") live.set(pointer, `${hex(pointer)}, made by ${task} in step ${step},`);
+      else if (subject === "struct-freed" && live.delete(pointer)) judge.expect(true, () => "");
+    }
+    // A member goes with its task, and some tasks are there for good.
+    const size = run.layout.sizeOf(task_struct);
+    const stays = (utrace: Ptr): boolean =>
+      run.embedded && run.tasksLeft.some(({ task }) => utrace >= task && utrace < task + size);
+    for (const [utrace, what] of live) judge.expect(stays(utrace), () => `${what} is left behind`);
     return judge;
   },
 };

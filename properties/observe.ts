@@ -8,6 +8,7 @@
 import { TASK } from "../model/linux/structs.ts";
 import type { Context } from "../sim/context.ts";
 import { eventCpu, eventType, STEP } from "../sim/event.ts";
+import type { Note } from "../sim/history.ts";
 import {
   execute,
   type Finding,
@@ -39,12 +40,22 @@ export interface TaskLeft {
   readonly daemon: boolean;
 }
 
+/** A note with the task that made it; 0 in a softirq. */
+export interface SaidNote extends Note {
+  readonly by: Ptr;
+}
+
 /** What properties see of a run. */
-export interface ObservedRun extends Pick<RunResult, "history" | "notes" | "findings"> {
+export interface ObservedRun extends Pick<RunResult, "history" | "findings"> {
+  readonly notes: readonly SaidNote[];
+  /** Every task that there was, by `exe/5118`: its struct. */
+  readonly tasks: ReadonlyMap<string, Ptr>;
   readonly userSteps: readonly UserStep[];
   readonly tasksLeft: readonly TaskLeft[];
   /** The run went on until nothing could happen any more. */
   readonly toEnd: boolean;
+  /** A struct utrace is a member of every task. */
+  readonly embedded: boolean;
   /** Where the fields lie that addresses of the history belong to. */
   readonly layout: Layout;
 }
@@ -82,6 +93,11 @@ class Watching implements Strategy {
     return event;
   }
 
+  tasks(): Map<string, Ptr> {
+    const all = (this.machine?.contexts ?? []).filter(({ softirq }) => !softirq);
+    return new Map(all.map((context) => [whoIs(context), context.task]));
+  }
+
   tasksLeft(): TaskLeft[] {
     const left = (this.machine?.contexts ?? []).filter((context) => !(context.finished || context.softirq));
     return left.map((context) => ({ who: whoIs(context), task: context.task, daemon: context.daemon }));
@@ -96,19 +112,36 @@ class Watching implements Strategy {
 export function observe(program: Program, strategy: Strategy, pastFindings = false): ObservedRun {
   const watching = new Watching(strategy);
   const until = (findings: readonly Finding[]): boolean => !pastFindings && findings.some(isWrong);
-  const { history, notes, findings, cutOff } = execute(program, watching, { record: true, until });
+  const notes: SaidNote[] = [];
+  const { history, findings, cutOff } = execute(listenedTo(program, notes), watching, { record: true, until });
   const end = pastFindings ? Number.POSITIVE_INFINITY : (findings.find(isWrong)?.step ?? Number.POSITIVE_INFINITY);
   const early = ({ step }: { readonly step: number }): boolean => step < end;
   return {
     history: history.filter(early),
     notes: notes.filter(early),
+    tasks: watching.tasks(),
     findings,
     userSteps: watching.userSteps.filter(early),
     tasksLeft: watching.tasksLeft(),
     toEnd: !(cutOff || findings.some(isWrong)),
+    embedded: program.options.config.UTRACE_EMBEDDED === true,
     layout: layoutFor(program.options.config),
   };
 }
+
+/** A program of which every note is kept, but for those made before its tasks are there. */
+const listenedTo = (program: Program, notes: SaidNote[]): Program => ({
+  ...program,
+  setup(machine) {
+    program.setup(machine);
+    const inner = machine.onNote;
+    machine.onNote = (context, subject, pointer, value) => {
+      const by = context.softirq ? 0 : context.task;
+      notes.push({ step: machine.steps, task: context.comm, by, subject, pointer, value });
+      inner?.(context, subject, pointer, value);
+    };
+  },
+});
 
 const isWrong = ({ kind }: Finding): boolean => !AT_THE_END.has(kind);
 
@@ -119,7 +152,9 @@ export const madeUpRun = (known: Partial<ObservedRun>): ObservedRun => ({
   findings: [],
   userSteps: [],
   tasksLeft: [],
+  tasks: new Map(),
   toEnd: true,
+  embedded: false,
   layout: layoutFor({}),
   ...known,
 });

@@ -2,6 +2,7 @@
 import { __TASK_STOPPED, __TASK_TRACED } from "../model/linux/sched.ts";
 import { SIGKILL, sigmask } from "../model/linux/signal.ts";
 import { TASK } from "../model/linux/structs.ts";
+import { UTRACE_DETACH, utrace_resume_action } from "../model/utrace/events.ts";
 import { ENGINE } from "../model/utrace/structs.ts";
 import { tracer_ops } from "../scenarios/programs/tracer.ts";
 import type { HistoryRow } from "../sim/history.ts";
@@ -64,6 +65,71 @@ export const stoppedRunsNoUserCode: Property = {
       if (since === undefined || step < since) continue;
       const stopped = (state & (__TASK_STOPPED | __TASK_TRACED)) !== 0;
       judge.expect(!stopped, () => `step ${step}: ${who} runs in user mode in state ${state}`);
+    }
+    return judge;
+  },
+};
+
+/**
+ * Checks: the notes of what utrace_control and utrace_barrier return, and of callbacks: none begins after a detach that
+ * returned 0, nor one that returned DETACH; none runs across a whole utrace_barrier that returned 0.
+ * Does not check: utrace_barrier of a task on itself, which does not wait.
+ */
+export const silentAfterDetach: Property = {
+  name: "no callback comes after its engine's detach has returned success, nor runs on once utrace_barrier has",
+  holds({ notes }) {
+    const judge = new Judge();
+    const calls = new Map<Ptr, { call: string; engine: Ptr; action: number; step: number }>();
+    const detached = new Map<Ptr, number>();
+    const began = new Map<Ptr, { step: number; by: Ptr }>();
+    for (const { step, by, subject, pointer, value } of notes) {
+      if (subject === "engine-attached") detached.delete(pointer);
+      else if (subject === "utrace_control" || subject === "utrace_barrier") {
+        calls.set(by, { call: subject, engine: pointer, action: value, step });
+      } else if (subject === "utrace_control returns") {
+        if (value === 0 && calls.get(by)?.action === UTRACE_DETACH) {
+          judge.expect(true, () => "");
+          detached.set(pointer, step);
+        }
+      } else if (subject === "utrace_barrier returns") {
+        const running = began.get(pointer);
+        if (value !== 0 || running?.by === by) continue;
+        const since = calls.get(by)?.step ?? step;
+        judge.expect(
+          running === undefined || running.step > since,
+          () => `step ${step}: utrace_barrier returns 0 in a callback that began in step ${running?.step}`,
+        );
+      } else if (subject === "callback-begin") {
+        began.set(pointer, { step, by });
+        const since = detached.get(pointer);
+        judge.expect(since === undefined, () => `step ${step}: a callback, after the detach of step ${since}`);
+      } else if (subject === "callback-end") {
+        began.delete(pointer);
+        if (utrace_resume_action(value) === UTRACE_DETACH) detached.set(pointer, step);
+      }
+    }
+    return judge;
+  },
+};
+
+/**
+ * Checks: that a task to which SIGKILL was given, in a stop or not, is gone when nothing can happen any more.
+ * Does not check: how soon; a task that nobody reaps is gone when it is dead.
+ */
+export const killKills: Property = {
+  name: "SIGKILL always kills",
+  holds(run) {
+    const judge = new Judge();
+    const killed = new Map<Ptr, number>();
+    for (const { step, subject, pointer } of run.notes) {
+      if (subject === "task-killed") killed.set(pointer, step);
+      else if (subject === "task-exiting" && killed.delete(pointer)) judge.expect(true, () => "");
+      else if (subject === "task-freed") killed.delete(pointer);
+    }
+    if (!run.toEnd) return judge;
+    const left = new Map(run.tasksLeft.map(({ task, who }) => [task, who]));
+    for (const [task, step] of killed) {
+      judge.expect(!left.has(task), () => `${left.get(task)} has not begun to exit, after SIGKILL in step ${step}`);
     }
     return judge;
   },
