@@ -20,6 +20,7 @@ const hex = (pointer: Ptr): string => `0x${hexPointer(pointer)}`;
  */
 export const freedOnce: Property = {
   name: "an object is freed at most once each time it is allocated",
+  sometimes: "an object is freed",
   holds({ history }) {
     const judge = new Judge();
     const freed = new Map<Ptr, number>();
@@ -43,6 +44,7 @@ export const freedOnce: Property = {
  */
 export const engineReleasedOnce: Property = {
   name: "an engine is released exactly once",
+  sometimes: "an engine is released",
   holds(run) {
     const judge = new Judge();
     const live = new Set<Ptr>();
@@ -63,6 +65,7 @@ export const engineReleasedOnce: Property = {
  */
 export const memoryOutlivesReaders: Property = {
   name: "an object given to call_rcu is not freed while a read section that was open then is still open",
+  sometimes: "an object is freed by RCU that was queued while somebody read",
   holds({ history }) {
     const judge = new Judge();
     const open = new Map<string, { depth: number; since: number }>();
@@ -103,6 +106,7 @@ export const memoryOutlivesReaders: Property = {
  */
 export const structUnreachable: Property = {
   name: "a struct utrace is found by no task once it has been freed",
+  sometimes: "task->utrace is looked at after a struct was freed",
   holds(run) {
     const judge = new Judge();
     const freed = new Map<Ptr, number>();
@@ -132,6 +136,7 @@ export const structUnreachable: Property = {
  */
 export const leavesNothing: Property = {
   name: "a task leaves no struct utrace behind",
+  sometimes: "a struct is freed, in a run in which every task came to its end",
   holds(run) {
     const judge = new Judge();
     if (!allDone(run)) return judge;

@@ -54,6 +54,7 @@ const promises = (event: SpecEvent, state: SpecState): boolean => {
  */
 export const requestedReportComes: Property = {
   name: "a requested report comes before the task runs user code again, or it dies",
+  sometimes: "a call returns with the promise of a report",
   holds(run) {
     const judge = new Judge();
     replay(
@@ -81,6 +82,7 @@ function leftStopped(state: SpecState, task: number): boolean {
  */
 export const stopsEnd: Property = {
   name: "every stop ends by a resume, SIGKILL or exit",
+  sometimes: "a stop ends",
   holds(run) {
     const judge = new Judge();
     const state = replay(

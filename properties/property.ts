@@ -13,6 +13,8 @@ export interface Judgement {
 export interface Property {
   /** The claim. */
   readonly name: string;
+  /** What puts it to the test once: a run without any says nothing. */
+  readonly sometimes: string;
   /** Whether it holds in a run. */
   holds(run: ObservedRun): Judgement;
 }

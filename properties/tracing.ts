@@ -20,6 +20,7 @@ const REAP = tracer_ops.report_reap?.info.name;
  */
 export const silentAfterReap: Property = {
   name: "no callback of an engine runs after its reap",
+  sometimes: "report_reap is made",
   holds(run) {
     const judge = new Judge();
     const reaped = new Map<Ptr, number>();
@@ -53,6 +54,7 @@ const stops = ({ kind, field, address, writes }: HistoryRow): boolean =>
  */
 export const stoppedRunsNoUserCode: Property = {
   name: "a stopped task runs no user code",
+  sometimes: "a task is in user mode that was stopped before",
   holds({ history, userSteps }) {
     const judge = new Judge();
     const firstStop = new Map<string, number>();
@@ -77,6 +79,7 @@ export const stoppedRunsNoUserCode: Property = {
  */
 export const silentAfterDetach: Property = {
   name: "no callback comes after its engine's detach has returned success, nor runs on once utrace_barrier has",
+  sometimes: "a detach or utrace_barrier returns 0",
   holds({ notes }) {
     const judge = new Judge();
     const calls = new Map<Ptr, { call: string; engine: Ptr; action: number; step: number }>();
@@ -118,6 +121,7 @@ export const silentAfterDetach: Property = {
  */
 export const killKills: Property = {
   name: "SIGKILL always kills",
+  sometimes: "a task that got SIGKILL exits",
   holds(run) {
     const judge = new Judge();
     const killed = new Map<Ptr, number>();
@@ -142,6 +146,7 @@ export const killKills: Property = {
  */
 export const killEndsStop: Property = {
   name: "SIGKILL ends every stop",
+  sometimes: "a task that got SIGKILL in a stop is freed",
   holds(run) {
     const judge = new Judge();
     const stopped = new Set<Ptr>();

@@ -79,6 +79,7 @@ function ownUtrace(run: ObservedRun, row: HistoryRow, task: Ptr): "look" | "work
  */
 export const untracedTouchesNothing: Property = {
   name: "a task that nobody traces looks at its flags and touches nothing else of utrace",
+  sometimes: "a task that nobody traces looks at its flags",
   holds(run) {
     const judge = new Judge();
     const traced = new Traced(run);
