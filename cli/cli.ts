@@ -168,7 +168,7 @@ function addExplore(program: Command, io: Io, done: (code: number) => void): voi
     .option("--out <DIR>", "folder for repro files", "repros")
     .option("--no-reduce", "a choice before every step, even where nobody else can notice it")
     .option("--no-cache", "do not pass by states that were visited before")
-    .option("--jobs <N>", "taken as elsewhere, but the table of states is one: one thread", wholeNumber(1), 1);
+    .option("--jobs <N>", "worker threads; the result is the same for any number", wholeNumber(1), 1);
   addJsonOption(addParameterOptions(command)).action(async (name, options) => {
     done(await exploreCommand(io, name, options));
   });

@@ -2,11 +2,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { makeSandbox, type Sandbox } from "./fakeIo.ts";
+import { SCENARIOS } from "../scenarios/index.ts";
+import { makeSandbox, type Sandbox, TEST_SCENARIOS } from "./fakeIo.ts";
 
 let sandbox: Sandbox;
 beforeEach(() => {
-  sandbox = makeSandbox();
+  sandbox = makeSandbox([...TEST_SCENARIOS, ...SCENARIOS]);
 });
 afterEach(() => sandbox.remove());
 
@@ -65,6 +66,39 @@ describe("explore", () => {
     const none = await sandbox.cli("explore", "refcounted-object-fixed", "--resume", "nowhere");
     expect(none.stderr).toContain("cannot read nowhere: there is no such file");
     expect([cut.code, none.code]).toEqual([2, 2]);
+  });
+
+  test("comes to the same with any number of threads: counts, outcomes, findings and witnesses", async () => {
+    const words = ["reap-detach", "--preemptions", "1", "--steps-max", "2000"];
+    const { result: alone } = await json(...words);
+    expect(alone).toMatchObject({ complete: true, findings: [{ kind: "leak" }] });
+    expect(alone.states).toBeGreaterThan(1000);
+    const { result } = await json(...words, "--jobs", "3");
+    expect({ ...result, elapsedMs: 0 }).toEqual({ ...alone, elapsedMs: 0 });
+  });
+
+  test("goes on with another number of threads than it was put aside by", async () => {
+    const words = ["exit-attach", "--preemptions", "0"];
+    const { result: whole } = await json(...words);
+    const { code, result } = await json(...words, "--jobs", "2", "--budget", "0", "--save", "later");
+    expect({ code, complete: result.complete }).toEqual({ code: 3, complete: false });
+    await json(...words, "--jobs", "1", "--budget", "0", "--resume", "later", "--save", "later");
+    const resumed = await json(...words, "--jobs", "2", "--resume", "later");
+    expect({ ...resumed.result, elapsedMs: 0 }).toEqual({ ...whole, elapsedMs: 0 });
+  });
+
+  test("says with several threads too what it cannot go through, and when runs are cut off", async () => {
+    const forks = await sandbox.cli("explore", "thread-exec", "--jobs", "2");
+    expect(forks).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^utrace-sim: explore cannot go through .*\n$/),
+    });
+    const words = ["reap-detach", "--preemptions", "0", "--steps-max", "300"];
+    const { result: alone } = await json(...words);
+    expect(alone).toMatchObject({ complete: false });
+    expect(alone.cutOff).toBeGreaterThan(0);
+    const { result } = await json(...words, "--jobs", "2");
+    expect({ ...result, elapsedMs: 0 }).toEqual({ ...alone, elapsedMs: 0 });
   });
 
   test("refuses store buffers, and a bound that is none", async () => {

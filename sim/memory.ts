@@ -115,7 +115,8 @@ export class Memory {
     return WILD + index * WILD_STRIDE + WILD_STRIDE / 2 + (low >>> 0) - (from >>> 0);
   }
 
-  private wildWords(value: number): { low: number; high: number } {
+  /** The two words that a wild value stands for. */
+  wildWords(value: number): { low: number; high: number } {
     const index = Math.floor((value - WILD) / WILD_STRIDE);
     const { low, high } = this.wild[index] as { low: number; high: number };
     const moved = (low >>> 0) + (value - WILD - index * WILD_STRIDE - WILD_STRIDE / 2);

@@ -374,6 +374,11 @@ export class Slab {
     });
   }
 
+  /** Number of a cache; -1 for any other object. */
+  numberOf(object: object): number {
+    return this.caches.indexOf(object as Cache);
+  }
+
   /** Gives to `mix` all that can decide what the allocator or its checks do next. */
   fold(mix: (value: number) => void, siteHash: (site: Site) => number): void {
     this.pages.forEach((page, number) => {

@@ -13,6 +13,7 @@ import { formatSchedule } from "../../sim/schedule.ts";
 import { findByKey, replayTo } from "../confirm.ts";
 import { EXIT_BUDGET, EXIT_CLEAN, EXIT_FINDING, UsageError } from "../errors.ts";
 import { readExploration, writeExploration } from "../explorationFile.ts";
+import { ExploreCrew } from "../exploreCrew.ts";
 import type { Io } from "../io.ts";
 import { findScenario, type ParameterOptions, type Subject, subjectOf } from "../options.ts";
 import { type FindingJson, findingJson, printJson } from "../output/json.ts";
@@ -28,6 +29,7 @@ export interface ExploreCommandOptions extends ParameterOptions {
   readonly save?: string;
   readonly resume?: string;
   readonly out: string;
+  readonly jobs: number;
   readonly reduce: boolean;
   readonly cache: boolean;
 }
@@ -43,9 +45,10 @@ export async function exploreCommand(io: Io, name: string, options: ExploreComma
   const words = commandLine("explore", subject.scenario.name, subject.parameters, ...boundWords(options));
   const explorer = makeExplorer(subject, options);
   try {
-    if (options.resume !== undefined) explorer.takeUp(readExploration(options.resume, io.cwd, words));
+    if (options.resume !== undefined) await explorer.takeUp(readExploration(options.resume, io.cwd, words));
     if (options.json !== true) io.stdout.write(opening(subject, options));
     const over = await explore(io, explorer, began, options);
+    if (explorer instanceof ExploreCrew) await explorer.settle();
     const result = explorer.result();
     const findings = result.findings.map((found) => confirmed(io, subject, found, options));
     if (!over) {
@@ -75,10 +78,12 @@ function smallSubject(io: Io, name: string, options: ExploreCommandOptions): Sub
   return { ...given, parameters, program: given.scenario.program(parameters) };
 }
 
-function makeExplorer({ scenario, program }: Subject, options: ExploreCommandOptions): MachineExplorer {
-  const { preemptions, reduce: reduces, cache: caches } = options;
+function makeExplorer(subject: Subject, options: ExploreCommandOptions): MachineExplorer | ExploreCrew {
+  const { scenario, program } = subject;
+  const { preemptions, reduce: reduces, cache: caches, jobs } = options;
   try {
-    return new MachineExplorer(program, { preemptions, reduces, caches });
+    const bounds = { preemptions, reduces, caches };
+    return jobs > 1 ? new ExploreCrew(subject, bounds, jobs) : new MachineExplorer(program, bounds);
   } catch (error) {
     throw explained(error, scenario.name);
   }
@@ -92,7 +97,7 @@ function explained(error: unknown, name: string): unknown {
 /** Goes on until it is over, the budget is spent, or someone presses Ctrl-C. */
 async function explore(
   io: Io,
-  explorer: MachineExplorer,
+  explorer: MachineExplorer | ExploreCrew,
   began: number,
   options: ExploreCommandOptions,
 ): Promise<boolean> {
@@ -103,7 +108,7 @@ async function explore(
   process.once("SIGINT", stop);
   let shown = 0;
   try {
-    while (explorer.advance()) {
+    while (await explorer.advance()) {
       const elapsed = performance.now() - began;
       if (io.stderr.isTTY === true && elapsed - shown > PROGRESS_MS) {
         shown = elapsed;

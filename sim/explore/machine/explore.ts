@@ -207,7 +207,6 @@ export class Explored {
   /** A search from the start. */
   search(states: States, work: Work, footprints: Footprints | null, options: MachineExploreOptions): Search {
     this.machine.restore(this.start);
-    footprints?.begin();
     const preemptions = options.preemptions ?? Number.POSITIVE_INFINITY;
     return new Search(this.machine, states, work, { preemptions, caches: options.caches ?? true, footprints });
   }
@@ -296,7 +295,7 @@ export class MachineExplorer {
 
   private begin(): Search {
     this.states.clear();
-    this.footprints?.reset();
+    this.footprints?.begin();
     this.carried = NO_TALLY;
     this.harvest = null;
     this.statesBefore = 0;

@@ -11,8 +11,8 @@ import type { Context } from "../../context.ts";
 import type { Cpu, RcuCallback } from "../../cpu.ts";
 import type { Site } from "../../finding.ts";
 import { Machine, type MachineOptions } from "../../machine.ts";
-import type { SavedPages } from "../../memory.ts";
-import { type Ptr, type Request, running, SPAWN, WAIT_INACTIVE } from "../../op.ts";
+import { type SavedPages, WILD } from "../../memory.ts";
+import { functionById, type Ptr, type Request, running, SPAWN, WAIT_INACTIVE } from "../../op.ts";
 import type { SavedSlab } from "../../slab.ts";
 import type { Field } from "../../struct.ts";
 import type { Footprints } from "./footprints.ts";
@@ -97,7 +97,10 @@ export class ExploringMachine extends Machine {
   private readonly sequences: number[] = [];
 
   /** What was learned of the program's kernel code so far. It holds objects of this machine. */
-  readonly kernelCode = new KernelCode();
+  readonly kernelCode = new KernelCode({
+    numberOf: (object) => this.slab.numberOf(object),
+    mixNumber: (hash, value) => this.mixNumber(hash, value),
+  });
 
   constructor(options: MachineOptions) {
     super(options);
@@ -122,7 +125,7 @@ export class ExploringMachine extends Machine {
   ): void {
     if (!(this.booting || context.softirq)) throw new CannotExplore("a task that is started by another (fork)");
     const key = context.softirq
-      ? `softirq ${functionId} ${argument} ${context.task} ${context.stackPointer}`
+      ? `softirq ${functionById(functionId).name} ${this.memory.hex(argument)} ${context.task} ${context.stackPointer}`
       : `task ${context.index}`;
     this.takeRegisters();
     this.arrive(context, this.kernelCode.enter(this, context, key, functionId, argument, body));
@@ -279,6 +282,16 @@ export class ExploringMachine extends Machine {
     return hash.end();
   }
 
+  /** Takes a number into a hash; a wild one as the eight bytes that it stands for. */
+  private mixNumber(hash: Hash64, value: number): void {
+    if (value < WILD) hash.number(value);
+    else {
+      const { low, high } = this.memory.wildWords(value);
+      hash.word(high);
+      hash.word(low);
+    }
+  }
+
   private foldContext(hash: Hash64, context: Context): void {
     const place = this.kernelCode.places[context.place] as Place;
     hash.word(place.lo);
@@ -291,11 +304,11 @@ export class ExploringMachine extends Machine {
         (context.rcuDepth << 12) |
         (context.preemptCount << 16),
     );
-    hash.number(context.value);
-    hash.number(context.phase === 0 ? 0 : context.scratch);
+    this.mixNumber(hash, context.value);
+    this.mixNumber(hash, context.phase === 0 ? 0 : context.scratch);
     if (this.preemptRcu && context.rcuDepth > 0) hash.word(this.callbacksAfter(context.rcuStart));
     hash.word(context.heldLock.length);
-    for (const lock of context.heldLock) hash.number(lock);
+    for (const lock of context.heldLock) this.mixNumber(hash, lock);
   }
 
   private foldCpu(hash: Hash64, cpu: Cpu): void {
@@ -304,10 +317,11 @@ export class ExploringMachine extends Machine {
     if (cpu.softirq !== null) this.foldContext(hash, cpu.softirq);
     if (this.preemptRcu) hash.word(cpu.irqOff ? this.callbacksAfter(cpu.irqOffSince) : 0);
     else hash.word(this.callbacksAfter(cpu.quiescentAt));
-    hash.number(cpu.rcuTail);
+    this.mixNumber(hash, cpu.rcuTail);
     for (const { head, sleeper, callee, sequence } of cpu.rcuQueue) {
-      hash.number(head);
-      hash.word(sleeper === null ? callee : -2 - sleeper.index);
+      this.mixNumber(hash, head);
+      if (sleeper === null) hash.text(functionById(callee).name);
+      else hash.word(-2 - sleeper.index);
       hash.word(this.callbacksAfter(sequence));
     }
     hash.word(0x99);
@@ -330,7 +344,7 @@ export class ExploringMachine extends Machine {
     if (this.slabHashVersion !== this.slab.version) {
       const own = this.scratchHash.begin(0);
       this.slab.fold(
-        (value) => own.number(value),
+        (value) => this.mixNumber(own, value),
         (site) => this.siteHash(site),
       );
       own.end();

@@ -80,9 +80,11 @@ const WRITERS = 1;
 const OUTLIVED = 2;
 const QUIET_READS = 3;
 const QUIET_WRITES = 4;
-const TABLES = 5;
+/** From here on the first three as they were when the search began. */
+const KNOWN = 5;
+const TABLES = 8;
 
-/** Words that the record of a machine needs: one more than its tables, in which it says that it was wrong. */
+/** Words that the record of a machine needs: one more than its tables, which says that it was wrong. */
 export const footprintWords = (machine: Machine): number => TABLES * (machine.memory.size >> 3) + 1;
 
 /** The record of one program's memory. */
@@ -102,7 +104,7 @@ export class Footprints {
   /** @param all - {@link footprintWords} words, which others may use too if `words` allows it. */
   constructor(
     private readonly machine: Machine,
-    private readonly all = new Int32Array(footprintWords(machine)),
+    private readonly all: Int32Array = new Int32Array(footprintWords(machine)),
     private readonly words: SharedWords = ALONE,
   ) {
     const length = machine.memory.size >> 3;
@@ -113,9 +115,9 @@ export class Footprints {
     this.quietReads = table(QUIET_READS);
     this.quietWrites = table(QUIET_WRITES);
     this.wrong = all.subarray(TABLES * length);
-    this.knownReaders = new Int32Array(length);
-    this.knownWriters = new Int32Array(length);
-    this.knownOutlived = new Int32Array(length);
+    this.knownReaders = table(KNOWN + READERS);
+    this.knownWriters = table(KNOWN + WRITERS);
+    this.knownOutlived = table(KNOWN + OUTLIVED);
   }
 
   /** An op was taken to be quiet that is not. */
@@ -123,15 +125,11 @@ export class Footprints {
     return this.words.load(this.wrong, 0) !== 0;
   }
 
-  /** A search begins, and nothing has been taken to be quiet yet: for whoever has the record, before {@link begin}. */
-  reset(): void {
+  /** All searches begin, with what is known; nothing has been taken to be quiet yet. */
+  begin(): void {
     this.wrong.fill(0);
     this.quietReads.fill(0);
     this.quietWrites.fill(0);
-  }
-
-  /** This search begins, with what is known. */
-  begin(): void {
     this.knownReaders.set(this.readers);
     this.knownWriters.set(this.writers);
     this.knownOutlived.set(this.outlived);
@@ -140,23 +138,15 @@ export class Footprints {
   /** The record as plain data, for {@link takeUp}: number and contents of each word that is not 0. */
   putAside(): number[] {
     const aside: number[] = [];
-    for (const table of [this.knownReaders, this.knownWriters, this.knownOutlived, this.all]) {
-      table.forEach((word, at) => {
-        if (word !== 0) aside.push(at, word);
-      });
-      aside.push(-1);
-    }
+    this.all.forEach((word, at) => {
+      if (word !== 0) aside.push(at, word);
+    });
     return aside;
   }
 
   /** Takes over the record of another search of the same program, in the middle. */
   takeUp(aside: readonly number[]): void {
-    const tables = [this.knownReaders, this.knownWriters, this.knownOutlived, this.all];
-    let table = tables.shift();
-    for (let i = 0; table !== undefined && i < aside.length; i++) {
-      if (aside[i] === -1) table = tables.shift();
-      else table[aside[i] as number] = aside[++i] as number;
-    }
+    for (let i = 0; i + 1 < aside.length; i += 2) this.all[aside[i] as number] = aside[i + 1] as number;
   }
 
   /** Whether the next step of `context` is quiet. If so it must be taken. */

@@ -23,6 +23,7 @@ import {
   FORGET,
   FORGET_ALL,
   type FunctionInfo,
+  functionById,
   NOTE,
   type Ptr,
   type Request,
@@ -94,18 +95,51 @@ interface Root {
 
 const NO_READS: readonly HiddenRead[] = [];
 
+/** What only the machine knows of values: the same in every thread that explores the program. */
+export interface Namings {
+  /** Number of an object that the machine has had since boot; -1 for any other. */
+  numberOf(object: object): number;
+  /** Takes a number into a hash. Some numbers stand for an address by the order in which such came up. */
+  mixNumber(hash: Hash64, value: number): void;
+}
+
+/** Hash of a kernel function: of its name, as its number depends on which modules were loaded first. */
+function functionHash(id: number): number {
+  const known = functionHashes[id];
+  if (known !== undefined) return known;
+  const hash = new Hash64().begin(2);
+  hash.text(functionById(id).name);
+  const made = hash.end().lo;
+  functionHashes[id] = made;
+  return made;
+}
+const functionHashes: number[] = [];
+
 /** Hashes values that kernel code hands around. */
 class Values {
-  private readonly identities = new WeakMap<object, number>();
-  private nextIdentity = 1;
+  private readonly identities = new WeakMap<object, { readonly lo: number; readonly hi: number }>();
+  private readonly scratch = new Hash64();
   /** The last value held a closure. */
   opaque = false;
+  // What the function knew that hands the value on, and how many new objects there have been since.
+  private originLo = 0;
+  private originHi = 0;
+  private ordinal = 0;
+
+  constructor(readonly namings: Namings) {}
+
+  /** Values come from a function with this past. */
+  from(lo: number, hi: number): void {
+    this.originLo = lo;
+    this.originHi = hi;
+    this.ordinal = 0;
+  }
 
   /** Takes a value into a hash. */
   mix(hash: Hash64, value: unknown): void {
     switch (typeof value) {
       case "number":
-        hash.number(value);
+        this.namings.mixNumber(hash, value);
         return;
       case "boolean":
         hash.word(value ? 0x1001 : 0x1000);
@@ -128,8 +162,10 @@ class Values {
 
   private mixObject(hash: Hash64, value: object): void {
     if (!(Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype)) {
-      // An object of a class, such as a Cache: the machine's, known by identity.
-      this.mixIdentity(hash, value);
+      // An object of a class, such as a Cache: the machine's, known by its number, or else by identity.
+      const number = this.namings.numberOf(value);
+      if (number >= 0) hash.word(0x2000 + number);
+      else this.mixIdentity(hash, value);
       return;
     }
     hash.word(0x1003);
@@ -148,13 +184,20 @@ class Values {
     }
   }
 
+  /** Of what was made on the way, its identity is where: the same function with the same past made the same. */
   private mixIdentity(hash: Hash64, value: object): void {
     let identity = this.identities.get(value);
     if (identity === undefined) {
-      identity = this.nextIdentity++;
+      const made = this.scratch.begin(this.ordinal++);
+      made.word(this.originLo);
+      made.word(this.originHi);
+      const { lo, hi } = made.end();
+      identity = { lo, hi };
       this.identities.set(value, identity);
     }
-    hash.word(0x2000 + identity);
+    hash.word(0x1004);
+    hash.word(identity.lo);
+    hash.word(identity.hi);
   }
 }
 
@@ -190,7 +233,8 @@ class Voice {
   private push(functionId: number, args: readonly unknown[], frame: Frame): void {
     const depth = ++this.depth;
     const { hash, values } = this;
-    hash.begin(functionId);
+    values.from(depth === 0 ? 0 : (this.lo[depth - 1] as number), depth === 0 ? 0 : (this.hi[depth - 1] as number));
+    hash.begin(functionHash(functionId));
     values.opaque = false;
     for (const arg of args) values.mix(hash, arg);
     this.frames[depth] = frame;
@@ -203,11 +247,12 @@ class Voice {
 
   /** Takes a value into the past of the innermost function. */
   private mixInto(depth: number, tag: number, value: unknown): void {
-    const { hash } = this;
+    const { hash, values } = this;
+    values.from(this.lo[depth] as number, this.hi[depth] as number);
     hash.lo = this.lo[depth] as number;
     hash.hi = this.hi[depth] as number;
     hash.word(tag);
-    this.values.mix(hash, value);
+    values.mix(hash, value);
     this.lo[depth] = hash.lo;
     this.hi[depth] = hash.hi;
   }
@@ -244,7 +289,8 @@ class Voice {
   /** Of the innermost function's past, its arguments and these values count. */
   private forget(live: readonly unknown[]): void {
     const { depth, hash, values } = this;
-    hash.begin(this.functions[depth] as number);
+    values.from(this.lo[depth] as number, this.hi[depth] as number);
+    hash.begin(functionHash(this.functions[depth] as number));
     hash.word(0x3005);
     for (const arg of this.args[depth] as readonly unknown[]) values.mix(hash, arg);
     for (const value of live) values.mix(hash, value);
@@ -266,7 +312,7 @@ class Voice {
 
   private leave(value: unknown): void {
     const callee = this.depth--;
-    this.mixInto(this.depth, 0x4000 + (this.functions[callee] as number), value);
+    this.mixInto(this.depth, functionHash(this.functions[callee] as number), value);
     for (const arg of this.args[callee] as readonly unknown[]) {
       if (isObject(arg)) this.mixInto(this.depth, 0x3003, arg);
     }
@@ -295,7 +341,7 @@ export class KernelCode {
   readonly places: Place[] = [];
   private readonly roots = new Map<string, Root>();
   private readonly byHash = new Map<number, Place[]>();
-  private readonly values = new Values();
+  private readonly values: Values;
   private readonly hash = new Hash64();
   /** Results that had to be learned. */
   learned = 0;
@@ -304,6 +350,10 @@ export class KernelCode {
   private reads: HiddenRead[] = [];
   private replayed: readonly HiddenRead[] | null = null;
   private voice: Voice | null = null;
+
+  constructor(namings: Namings) {
+    this.values = new Values(namings);
+  }
 
   /** The first place of a task or callback. */
   enter(

@@ -13,6 +13,8 @@ export interface SharedWords {
   add(words: Int32Array, at: number, value: number): number;
   or(words: Int32Array, at: number, bits: number): number;
   compareExchange(words: Int32Array, at: number, expected: number, value: number): number;
+  /** Waits while a word has a value, so many milliseconds at most. */
+  wait(words: Int32Array, at: number, value: number, timeout: number): unknown;
 }
 
 /** For one thread. */
@@ -37,4 +39,5 @@ export const ALONE: SharedWords = {
     if (before === expected) words[at] = value;
     return before;
   },
+  wait: () => undefined,
 };

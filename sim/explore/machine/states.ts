@@ -62,6 +62,13 @@ export class States {
     private readonly words: SharedWords,
   ) {}
 
+  /** The search that adds them begins. */
+  begin(): void {
+    this.added = 0;
+    this.full = false;
+    this.beginBlock();
+  }
+
   /** What it adds from here on comes after what there is. */
   beginBlock(): void {
     this.mine = 0;
@@ -121,7 +128,7 @@ export class States {
 
   /** Adds a state without asking whether it was visited before; gives minus its number, or 0 if there is no room. */
   add(parent: number, way: number): number {
-    this.grow();
+    if (this.words === ALONE) this.grow();
     const own = this.claim(0, 0, parent, way);
     if (own === 0) return 0;
     // Each is its own: the number does for a hash.
@@ -210,8 +217,6 @@ export class States {
     }
     states.fill(0, 0, used * WORDS);
     next[0] = BLOCK;
-    this.added = 0;
-    this.full = false;
-    this.beginBlock();
+    this.begin();
   }
 }

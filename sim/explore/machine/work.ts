@@ -118,6 +118,11 @@ export class Work {
     return item;
   }
 
+  /** Waits a little for somebody to give work. */
+  wait(milliseconds: number): void {
+    this.words.wait(this.memory, COUNT, 0, milliseconds);
+  }
+
   /** Whether all of so many have nothing to do. */
   isOver(searches: number): boolean {
     this.lock();
