@@ -141,9 +141,13 @@ export class Dpor {
   private races = 0;
   private racesDone = 0;
 
-  private readonly candidates: number[] = [];
-  private readonly sequence: number[] = [];
-  private readonly gone: boolean[] = [];
+  /** At most one for each reader and each holder of a lock, and a few more. */
+  private readonly candidates = new Int32Array(128);
+  private candidateCount = 0;
+  /** Steps, and which of them are taken out: as many as `sequenceLength`. */
+  private sequence = new Int32Array(256);
+  private gone = new Uint8Array(256);
+  private sequenceLength = 0;
   private readonly first: Int32Array;
 
   constructor(
@@ -393,7 +397,7 @@ export class Dpor {
     this.previous[d] = last;
     this.lastOf[actor] = d;
     this.beginRow(d, actor, last, state);
-    this.candidates.length = 0;
+    this.candidateCount = 0;
     this.meet(d, actor, state);
     this.noteRaces(d);
     clocks[d * width + actor] = d + 1;
@@ -490,7 +494,7 @@ export class Dpor {
   }
 
   private candidate(e: number, d: number): void {
-    if (e >= 0 && !this.before(e, d)) this.candidates.push(e);
+    if (e >= 0 && !this.before(e, d)) this.candidates[this.candidateCount++] = e;
   }
 
   private meetRead(d: number, actor: number, place: number): void {
@@ -529,11 +533,11 @@ export class Dpor {
 
   /** Of the candidates, those that no other comes after are races; the step happens after all of them. */
   private noteRaces(d: number): void {
-    const { candidates, execution } = this;
-    for (let i = 0; i < candidates.length; i++) {
+    const { candidates, candidateCount, execution } = this;
+    for (let i = 0; i < candidateCount; i++) {
       const e = candidates[i] as number;
       let last = true;
-      for (let j = 0; j < candidates.length && last; j++) {
+      for (let j = 0; j < candidateCount && last; j++) {
         const other = candidates[j] as number;
         if (other !== e && this.before(e, other)) last = false;
       }
@@ -544,7 +548,7 @@ export class Dpor {
     }
     const state = execution.stateOf[d] as LocalState;
     if (this.mannerOf(execution.actorOf[d] as number, state) === ACQUIRE) this.joinReleases(d, state);
-    for (const e of candidates) this.join(d, e);
+    for (let i = 0; i < candidateCount; i++) this.join(d, candidates[i] as number);
   }
 
   private joinReleases(row: number, state: LocalState): void {
@@ -617,11 +621,11 @@ export class Dpor {
       execution.joinsOf[d] = execution.pendingJoins(actor);
       this.previous[d] = this.lastOf[actor] as number;
       this.beginRow(d, actor, this.previous[d] as number, state);
-      this.candidates.length = 0;
+      this.candidateCount = 0;
       this.logAt[d] = this.logged;
       this.racesAt[d] = this.races;
       this.meetAcquire(d, actor, state);
-      const racing = this.candidates.slice();
+      const racing = this.candidates.slice(0, this.candidateCount);
       const last = this.lastOf[actor] as number;
       this.leave(d);
       this.lastOf[actor] = last;
@@ -643,7 +647,7 @@ export class Dpor {
    * it for reading at step `e`, and what lets go of it may come after that step.
    */
   private lockComesFree(e: number, i: number): boolean {
-    const { execution, sequence } = this;
+    const { execution, sequence, sequenceLength } = this;
     const { manner, write, place } = execution.stateOf[i] as LocalState;
     if (manner !== ACQUIRE || !write || (execution.stateOf[e] as LocalState).write) return true;
     let holders = 0;
@@ -657,7 +661,7 @@ export class Dpor {
       }
     };
     for (let k = 0; k < e; k++) meet(k);
-    for (const k of sequence) if (k !== i) meet(k);
+    for (let j = 0; j < sequenceLength; j++) if (sequence[j] !== i) meet(sequence[j] as number);
     return holders === 0;
   }
 
@@ -681,8 +685,8 @@ export class Dpor {
 
   /** The steps after `e` that do not happen after it, then `i`. @returns their actors as bits. */
   private collect(e: number, i: number): number {
-    this.sequence.length = 0;
-    this.gone.length = 0;
+    this.sequenceLength = 0;
+    this.gone.fill(0);
     let actors = 0;
     // Where only the first step is planted, what comes after the race is of no use.
     const end = this.reductions.wakeupTrees ? this.execution.depth : i;
@@ -692,8 +696,14 @@ export class Dpor {
 
   private append(k: number, actors: number): number {
     const actor = this.execution.actorOf[k] as number;
-    if ((actors & bit(actor)) === 0) this.first[actor] = this.sequence.length;
-    this.sequence.push(k);
+    if ((actors & bit(actor)) === 0) this.first[actor] = this.sequenceLength;
+    if (this.sequenceLength === this.sequence.length) {
+      const longer = new Int32Array(2 * this.sequence.length);
+      longer.set(this.sequence);
+      this.sequence = longer;
+      this.gone = new Uint8Array(longer.length);
+    }
+    this.sequence[this.sequenceLength++] = k;
     return actors | bit(actor);
   }
 
@@ -719,7 +729,7 @@ export class Dpor {
     const state = execution.stateOf[k] as LocalState;
     const actor = execution.actorOf[k] as number;
     for (let j = 0; j < index; j++) {
-      if (gone[j] === true) continue;
+      if (gone[j] === 1) continue;
       const other = sequence[j] as number;
       const owner = execution.actorOf[other] as number;
       if (owner !== actor && this.dependent(owner, execution.stateOf[other] as LocalState, actor, state)) return true;
@@ -737,9 +747,9 @@ export class Dpor {
   }
 
   private independentOfAll(actor: number, state: LocalState): boolean {
-    const { execution, sequence, gone } = this;
-    for (let j = 0; j < sequence.length; j++) {
-      if (gone[j] === true) continue;
+    const { execution, sequence, sequenceLength, gone } = this;
+    for (let j = 0; j < sequenceLength; j++) {
+      if (gone[j] === 1) continue;
       const k = sequence[j] as number;
       const other = execution.actorOf[k] as number;
       if (this.dependent(actor, state, other, execution.stateOf[k] as LocalState)) return false;
@@ -753,9 +763,9 @@ export class Dpor {
    * @returns false if all of it was planted already.
    */
   private plant(e: number, i: number, actorsAtFirst: number): boolean {
-    const { sequence, gone, first } = this;
+    const { sequence, sequenceLength, gone, first } = this;
     let actors = actorsAtFirst;
-    let left = sequence.length;
+    let left = sequenceLength;
     let parent: Branch | null = null;
     let branch = this.branches[e] as Branch | null;
     while (branch !== null) {
@@ -766,7 +776,7 @@ export class Dpor {
       }
       if ((actors & bit(actor)) !== 0) {
         const index = first[actor] as number;
-        gone[index] = true;
+        gone[index] = 1;
         left--;
         actors = this.advance(actor, index, actors);
       }
@@ -775,8 +785,8 @@ export class Dpor {
       parent = branch;
       branch = branch.child;
     }
-    for (let j = 0; j < sequence.length; j++) {
-      if (gone[j] === true) continue;
+    for (let j = 0; j < sequenceLength; j++) {
+      if (gone[j] === 1) continue;
       const planted = this.branchOf(sequence[j] as number);
       if (parent === null) this.addBranch(e, planted);
       else addChild(parent, planted);
@@ -797,9 +807,9 @@ export class Dpor {
 
   /** The step at `index` is taken out of the sequence. */
   private advance(actor: number, index: number, actors: number): number {
-    const { sequence, gone, first, execution } = this;
-    for (let j = index + 1; j < sequence.length; j++) {
-      if (gone[j] !== true && execution.actorOf[sequence[j] as number] === actor) {
+    const { sequence, sequenceLength, gone, first, execution } = this;
+    for (let j = index + 1; j < sequenceLength; j++) {
+      if (gone[j] === 0 && execution.actorOf[sequence[j] as number] === actor) {
         first[actor] = j;
         return actors;
       }

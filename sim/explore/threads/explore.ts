@@ -183,13 +183,13 @@ export class Explorer {
       throw new Error("a bound on preemptions needs the search over states");
     }
     const { resume } = options;
-    if (resume === undefined) return this.traces().exploration;
-    this.gathered.add(resume.gathered);
-    return this.traces(positionIn(resume, this.execution)).exploration;
+    if (resume !== undefined) this.gathered.add(resume.gathered);
+    const { complete, counts, rest } = this.traces(resume === undefined ? null : positionIn(resume, this.execution));
+    return this.result(complete, { ...counts, states: 0 }, rest);
   }
 
   /** Runs every trace, or those that are left, that keeps the orders of the execution. */
-  traces(from: DporPosition | null = null): { readonly exploration: Exploration; readonly counts: DporCounts } {
+  traces(from: DporPosition | null = null): TracesRun {
     const { options, execution } = this;
     const wanted = { ...ALL_REDUCTIONS, ...options.reductions };
     // Wakeup trees are pruned by what is asleep.
@@ -203,12 +203,9 @@ export class Explorer {
     };
     const dpor = new Dpor(execution, reductions, options.stepsMax ?? STEPS_MAX, visit);
     const all = dpor.run(from);
-    const { executions, steps, sleepBlocked, cutOff } = dpor.counts;
     const rest = all ? null : checkpoint(this.program, options, execution, dpor.position(), this.gathered);
-    const counts = { executions, states: 0, steps, sleepBlocked, cutOff };
-    const exploration = this.result(all && cutOff === 0, counts, rest);
     while (execution.depth > 0) execution.undo();
-    return { exploration, counts: dpor.counts };
+    return { complete: all && dpor.counts.cutOff === 0, counts: dpor.counts, rest };
   }
 
   private states(): Exploration {
@@ -259,13 +256,18 @@ export class Explorer {
     if (this.options.stopAtFinding === true) this.ended = true;
   }
 
-  private result(
-    complete: boolean,
-    counts: Pick<Exploration, "executions" | "states" | "steps" | "sleepBlocked" | "cutOff">,
-    rest: Checkpoint | null,
-  ): Exploration {
+  private result(complete: boolean, counts: ExplorationCounts, rest: Checkpoint | null): Exploration {
     return explorationOf(this.program.name, this.options, this.gathered, this.variables, complete, counts, rest);
   }
+}
+
+type ExplorationCounts = Pick<Exploration, "executions" | "states" | "steps" | "sleepBlocked" | "cutOff">;
+
+/** What running traces came to, besides what was gathered. */
+interface TracesRun {
+  readonly complete: boolean;
+  readonly counts: DporCounts;
+  readonly rest: Checkpoint | null;
 }
 
 /** Lays out what was gathered. @param variables - The names of the program's variables, in order. */
@@ -275,7 +277,7 @@ export function explorationOf(
   gathered: Gathered,
   variables: readonly string[],
   complete: boolean,
-  counts: Pick<Exploration, "executions" | "states" | "steps" | "sleepBlocked" | "cutOff">,
+  { executions, states, steps, sleepBlocked, cutOff }: ExplorationCounts,
   rest: Checkpoint | null,
 ): Exploration {
   const findings = [...gathered.findings.values()];
@@ -289,7 +291,11 @@ export function explorationOf(
       preemptionsMax: options.preemptionsMax ?? null,
       iterationsMax: options.iterationsMax ?? null,
     },
-    ...counts,
+    executions,
+    states,
+    steps,
+    sleepBlocked,
+    cutOff,
     distinctOutcomes: gathered.distinctOutcomes,
     outcomes: gathered.outcomes(variables),
     findings,

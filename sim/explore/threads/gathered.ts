@@ -39,17 +39,27 @@ export interface ExploredFinding extends ThreadFinding {
 export interface GatheredData {
   /** Every distinct end state: its key, how often it was reached, and so on. */
   readonly counts: readonly number[];
-  readonly kept: readonly ReachedData[];
+  readonly kept: KeptData;
   readonly findings: readonly (readonly [string, ExploredFinding])[];
 }
 
-interface ReachedData {
-  readonly key: number;
-  readonly threads: readonly (readonly [string, string])[];
-  readonly values: readonly number[];
-  readonly actors: readonly number[];
-  /** null if there was never a choice. */
-  readonly choices: readonly number[] | null;
+/**
+ * The end states kept, in columns: there may be very many, and an object for each part of each would cost more than
+ * the search that found them.
+ */
+export interface KeptData {
+  readonly keys: number[];
+  /** Distinct results: name of a thread, and what it returned, `-` if it is not over. */
+  readonly results: [string, string][];
+  /** Of each end state: where its results begin in `resultsOf`, which are indices of `results`. */
+  readonly resultsAt: number[];
+  readonly resultsOf: number[];
+  /** As many values for each end state as there are variables. */
+  readonly values: number[];
+  /** The shortest schedule to each: a character for each step. */
+  readonly actors: string[];
+  /** "" if there was never a choice. */
+  readonly choices: string[];
 }
 
 /** End states and findings. */
@@ -57,7 +67,7 @@ export class Gathered {
   readonly findings = new Map<string, ExploredFinding>();
   /** How often each end state was reached, by a hash of what the threads returned and the variables hold. */
   private readonly counts = new Map<number, number>();
-  private readonly kept = new Map<number, Reached>();
+  private kept = new Kept();
 
   /** @param outcomesMax - Distinct end states to keep; those beyond are only counted. */
   constructor(private readonly outcomesMax: number) {}
@@ -70,7 +80,7 @@ export class Gathered {
   /** Forgets everything. */
   clear(): void {
     this.counts.clear();
-    this.kept.clear();
+    this.kept = new Kept();
     this.findings.clear();
   }
 
@@ -91,9 +101,8 @@ export class Gathered {
     const key = keyOf(execution);
     const count = this.counts.get(key);
     this.counts.set(key, count === undefined ? 1 : count + 1);
-    const known = this.kept.get(key);
-    if (known !== undefined) known.again(execution);
-    else if (count === undefined && this.kept.size < this.outcomesMax) this.kept.set(key, Reached.by(execution));
+    if (count !== undefined) this.kept.again(key, execution);
+    else if (this.kept.size < this.outcomesMax) this.kept.keep(key, execution);
   }
 
   /** Adds what was gathered elsewhere. What is kept depends on the order in which parts are added. */
@@ -102,12 +111,7 @@ export class Gathered {
       const key = counts[i] as number;
       this.counts.set(key, (this.counts.get(key) ?? 0) + (counts[i + 1] as number));
     }
-    for (const data of kept) {
-      const reached = Reached.from(data);
-      const known = this.kept.get(data.key);
-      if (known !== undefined) known.orShorter(reached);
-      else if (this.kept.size < this.outcomesMax) this.kept.set(data.key, reached);
-    }
+    this.kept.add(kept, this.outcomesMax);
     for (const [key, finding] of findings) {
       const known = this.findings.get(key);
       if (known === undefined) this.findings.set(key, { ...finding });
@@ -120,8 +124,9 @@ export class Gathered {
 
   /** As plain data. */
   data(): GatheredData {
-    const kept = Array.from(this.kept, ([key, reached]) => reached.data(key));
-    return { counts: [...this.counts].flat(), kept, findings: [...this.findings] };
+    const counts: number[] = [];
+    for (const [key, count] of this.counts) counts.push(key, count);
+    return { counts, kept: this.kept.data, findings: [...this.findings] };
   }
 
   /**
@@ -130,62 +135,125 @@ export class Gathered {
    * @param variables - Names of the variables, in order.
    */
   outcomes(variables: readonly string[]): Outcome[] {
-    return Array.from(this.kept, ([key, reached]) => {
-      const { threads, values } = reached;
+    const { data } = this.kept;
+    return data.keys.map((key, i) => {
       const returned: Record<string, string> = {};
-      for (const [name, result] of threads) {
+      for (const [name, result] of this.kept.resultsOf(i)) {
         let unique = name;
         for (let n = 2; unique in returned; n++) unique = `${name}#${n}`;
         returned[unique] = result;
       }
-      const held = Object.fromEntries(variables.map((name, i) => [name, values[i] as number]));
-      return { returned, variables: held, count: this.counts.get(key) as number, witness: reached.witness() };
+      const held: Record<string, number> = {};
+      for (const [v, name] of variables.entries()) held[name] = data.values[i * variables.length + v] as number;
+      const actors = numbersIn(data.actors[i] as string);
+      const choices = data.choices[i] === "" ? actors.map(() => 0) : numbersIn(data.choices[i] as string);
+      const witness = { actors, choices, preemptions: changes(actors) };
+      return { returned, variables: held, count: this.counts.get(key) as number, witness };
     });
   }
 }
 
-/** A distinct end state, and the shortest schedule to it. */
-class Reached {
-  private constructor(
-    /** Name of each thread that was started, and what it returned; `-` if it is not over. */
-    readonly threads: readonly (readonly [string, string])[],
-    /** The value of each variable. */
-    readonly values: readonly number[],
-    private actors: Uint8Array,
-    private choices: Uint8Array | null,
-  ) {}
+/** End states with the shortest schedule to each. */
+class Kept {
+  readonly data: KeptData = {
+    keys: [],
+    results: [],
+    resultsAt: [],
+    resultsOf: [],
+    values: [],
+    actors: [],
+    choices: [],
+  };
+  private readonly indices = new Map<number, number>();
+  private readonly resultIndices = new Map<string, number>();
 
-  static by(execution: Execution): Reached {
-    return new Reached(returnedIn(execution), valuesOf(execution), actorsOf(execution), choicesOf(execution));
+  get size(): number {
+    return this.indices.size;
   }
 
-  static from({ threads, values, actors, choices }: ReachedData): Reached {
-    return new Reached(threads, values, Uint8Array.from(actors), choices === null ? null : Uint8Array.from(choices));
+  keep(key: number, execution: Execution): void {
+    const { data } = this;
+    this.open(key);
+    for (const { index, comm } of execution.automata.threads) {
+      if ((execution.begun & (1 << index)) === 0) continue;
+      this.addResult(comm, execution.isOver(index) ? String(execution.positions[index]?.returned) : "-");
+    }
+    for (const { ptr, field } of execution.world.variables) data.values.push(execution.world.peek(ptr, field));
+    data.actors.push(textOf(execution.actorOf, execution.depth));
+    data.choices.push(choicesOf(execution));
   }
 
-  again(execution: Execution): void {
-    if (execution.depth >= this.actors.length) return;
-    this.actors = actorsOf(execution);
-    this.choices = choicesOf(execution);
+  again(key: number, execution: Execution): void {
+    const index = this.indices.get(key);
+    if (index === undefined || execution.depth >= (this.data.actors[index] as string).length) return;
+    this.data.actors[index] = textOf(execution.actorOf, execution.depth);
+    this.data.choices[index] = choicesOf(execution);
   }
 
-  orShorter(other: Reached): void {
-    if (other.actors.length >= this.actors.length) return;
-    this.actors = other.actors;
-    this.choices = other.choices;
+  add(other: KeptData, outcomesMax: number): void {
+    const { data } = this;
+    const variables = other.keys.length === 0 ? 0 : other.values.length / other.keys.length;
+    for (const [i, key] of other.keys.entries()) {
+      const actors = other.actors[i] as string;
+      const choices = other.choices[i] as string;
+      const known = this.indices.get(key);
+      if (known !== undefined) {
+        if (actors.length >= (data.actors[known] as string).length) continue;
+        data.actors[known] = actors;
+        data.choices[known] = choices;
+      } else if (this.size < outcomesMax) {
+        this.open(key);
+        for (const [name, result] of resultsIn(other, i)) this.addResult(name, result);
+        for (let v = 0; v < variables; v++) data.values.push(other.values[i * variables + v] as number);
+        data.actors.push(actors);
+        data.choices.push(choices);
+      }
+    }
   }
 
-  data(key: number): ReachedData {
-    const { threads, values, actors, choices } = this;
-    const plain = choices === null ? null : Array.from(choices);
-    return { key, threads, values, actors: Array.from(actors), choices: plain };
+  /** What each thread returned in the end state with that index. */
+  resultsOf(index: number): Iterable<readonly [string, string]> {
+    return resultsIn(this.data, index);
   }
 
-  witness(): Witness {
-    const actors = Array.from(this.actors);
-    const choices = this.choices === null ? actors.map(() => 0) : Array.from(this.choices);
-    return { actors, choices, preemptions: changes(actors) };
+  private open(key: number): void {
+    this.indices.set(key, this.data.keys.length);
+    this.data.keys.push(key);
+    this.data.resultsAt.push(this.data.resultsOf.length);
   }
+
+  private addResult(name: string, result: string): void {
+    const text = `${name}\n${result}`;
+    let index = this.resultIndices.get(text);
+    if (index === undefined) {
+      index = this.data.results.push([name, result]) - 1;
+      this.resultIndices.set(text, index);
+    }
+    this.data.resultsOf.push(index);
+  }
+}
+
+function* resultsIn(data: KeptData, index: number): Generator<[string, string]> {
+  const end = data.resultsAt[index + 1] ?? data.resultsOf.length;
+  for (let i = data.resultsAt[index] as number; i < end; i++) {
+    yield data.results[data.resultsOf[i] as number] as [string, string];
+  }
+}
+
+/** Small numbers as characters that can be read, and back. */
+const FIRST_CHARACTER = 48;
+const textOf = (numbers: readonly number[], length: number): string => {
+  let text = "";
+  for (let i = 0; i < length; i++) text += String.fromCharCode(FIRST_CHARACTER + (numbers[i] as number));
+  return text;
+};
+const numbersIn = (text: string): number[] =>
+  Array.from(text, (character) => character.charCodeAt(0) - FIRST_CHARACTER);
+
+/** What was chosen at each step. */
+function choicesOf({ choiceOf, depth }: Execution): string {
+  for (let i = 0; i < depth; i++) if (choiceOf[i] !== 0) return textOf(choiceOf, depth);
+  return "";
 }
 
 /** 52 bits that stand for what the threads returned and the variables hold. */
@@ -208,32 +276,6 @@ function keyOf(execution: Execution): number {
     high = mixHigh(high, upper(value) ^ (value | 0));
   }
   return (low >>> 0) * 2 ** 20 + (high >>> 12);
-}
-
-function returnedIn(execution: Execution): [string, string][] {
-  const begun = execution.automata.threads.filter(({ index }) => (execution.begun & (1 << index)) !== 0);
-  return begun.map(({ index, comm }) => [
-    comm,
-    execution.isOver(index) ? String(execution.positions[index]?.returned) : "-",
-  ]);
-}
-
-const valuesOf = ({ world }: Execution): number[] => world.variables.map(({ ptr, field }) => world.peek(ptr, field));
-
-function actorsOf({ actorOf, depth }: Execution): Uint8Array {
-  const actors = new Uint8Array(depth);
-  for (let i = 0; i < depth; i++) actors[i] = actorOf[i] as number;
-  return actors;
-}
-
-function choicesOf({ choiceOf, depth }: Execution): Uint8Array | null {
-  let choices: Uint8Array | null = null;
-  for (let i = 0; i < depth; i++) {
-    if (choiceOf[i] === 0) continue;
-    choices ??= new Uint8Array(depth);
-    choices[i] = choiceOf[i] as number;
-  }
-  return choices;
 }
 
 /** The first `steps` steps of an execution as a schedule. */

@@ -59,11 +59,11 @@ export class PartExplorer {
       const { execution } = explorer;
       execution.orders = plan.parts[part] as readonly Order[];
       explorer.gathered = new Gathered(options.outcomesMax ?? OUTCOMES_MAX);
-      const { exploration, counts } = explorer.traces();
+      const { complete, counts } = explorer.traces();
       this.explorer = explorer;
       return {
         counts,
-        complete: exploration.complete,
+        complete,
         gathered: explorer.gathered.data(),
         unfit: plan.pairs.flatMap((pair, index) => (fits(execution, pair) ? [] : [index])),
         variables: explorer.variables,
