@@ -47,7 +47,7 @@ describe("explore", () => {
     const whole = await json(...words);
     const { code, result } = await json(...words, "--budget", "0", "--save", "later");
     expect(code).toBe(3);
-    expect(result).toMatchObject({ verdict: "none-found", complete: false });
+    expect(result).toMatchObject({ verdict: "none-found", complete: false, estimate: { preemptions: 1 } });
     const resumed = await json(...words, "--resume", "later");
     expect(resumed.code).toBe(0);
     const { states, executions, steps } = whole.result;

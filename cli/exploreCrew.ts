@@ -11,9 +11,11 @@ import {
   Explored,
   type ExploredFinding,
   type Exploring,
+  estimateOf,
   findingsOf,
   gather,
   type Harvest,
+  inNextRound,
   type MachineExploration,
   type MachineExploreOptions,
   NO_TALLY,
@@ -47,8 +49,8 @@ export interface WorkerSetup {
   readonly index: number;
 }
 
-/** Numbers that a worker shows while it works: runs, steps, states, and the part of the round that is done. */
-export const PUBLISHED = 4;
+/** Numbers that a worker shows while it works: runs, steps, states; of the round, its runs and the part that is done. */
+export const PUBLISHED = 5;
 
 /** What a worker is told to do. */
 export type CrewOrder =
@@ -225,7 +227,7 @@ export class ExploreCrew {
     }
     if (!this.rounds.next(tally, this.statesBefore, this.states, this.work)) return false;
     this.statesBefore = tally.states;
-    this.carried = { ...this.carried, bounded: false, deferred: false, done: 0 };
+    this.carried = inNextRound(this.carried);
     this.items = [];
     this.pending = "round";
     return true;
@@ -282,12 +284,13 @@ export class ExploreCrew {
       for (let at = what; at < published.length; at += PUBLISHED) all += published[at] as number;
       return all;
     };
+    const { round } = this.rounds;
     return {
       executions: carried.executions + sum(0),
       steps: carried.steps + sum(1),
       states: carried.states + sum(2),
-      preemptions: this.rounds.round,
-      done: carried.done + sum(3),
+      preemptions: round,
+      estimate: estimateOf(round, { runs: carried.runs + sum(3), done: carried.done + sum(4) }),
       findings: [...this.known.values()],
     };
   }

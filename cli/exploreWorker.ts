@@ -24,8 +24,8 @@ const work = new Work(memory.work, Atomics);
 const footprints = memory.footprints === null ? null : new Footprints(explored.machine, memory.footprints, Atomics);
 let search: Search | null = null;
 
-function publish({ executions, steps, done }: Search): void {
-  setup.published.set([executions, steps, states.added, done], index * PUBLISHED);
+function publish({ executions, steps, runs, done }: Search): void {
+  setup.published.set([executions, steps, states.added, runs, done], index * PUBLISHED);
 }
 
 /** Works until nobody has anything left to do, or all are told to stop. */

@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Parameters } from "../../scenarios/scenario.ts";
 import {
+  type Estimate,
   type ExploredFinding,
   type Exploring,
   type MachineExploration,
@@ -127,7 +128,17 @@ async function explore(
 }
 
 const progressLine = (so: Exploring, elapsed: number): string =>
-  `${count(so.preemptions, "preemption")}: ${count(so.states, "state")}, ${count(so.executions, "run")}, ${Math.floor(100 * so.done)} % done, ${so.findings.length} found, ${Math.round(elapsed / 1000)} s`;
+  `${count(so.preemptions, "preemption")}: ${guess(so.estimate)}; ${count(so.states, "state")}, ${count(so.executions, "run")}, ${so.findings.length} found, ${Math.round(elapsed / 1000)} s`;
+
+/** How much is done and left of a number of preemptions. */
+const guess = ({ done, runsLeft }: Estimate): string =>
+  `about ${Math.floor(100 * done)} % done${runsLeft === null ? "" : `, ${rounded(runsLeft)} runs left`}`;
+
+/** Two digits of a number are all that a guess is good for. */
+function rounded(value: number): number {
+  const scale = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 1);
+  return Math.round(value / scale) * scale;
+}
 
 const boundWords = ({ preemptions }: ExploreCommandOptions): string[] => [
   "--preemptions",
@@ -164,7 +175,7 @@ function confirmed(io: Io, subject: Subject, found: ExploredFinding, options: Ex
 }
 
 function conclusion(result: MachineExploration, elapsedMs: number): string {
-  const { complete, bounds, executions, states, steps, findings, cutOff } = result;
+  const { complete, bounds, executions, states, steps, findings, cutOff, estimate } = result;
   const covered =
     bounds.preemptions === null
       ? "every schedule"
@@ -178,8 +189,10 @@ function conclusion(result: MachineExploration, elapsedMs: number): string {
         ? "held: nothing found"
         : "none found";
   const cut = cutOff > 0 ? `${count(cutOff, "run was", "runs were")} cut off at ${bounds.stepsMax} steps\n` : "";
+  const left =
+    estimate === null ? "" : `of those with ${count(estimate.preemptions, "preemption")} ${guess(estimate)}\n`;
   return (
-    `\n${verdict}; ${complete ? "complete" : "not complete"}: ${covered}\n${cut}` +
+    `\n${verdict}; ${complete ? "complete" : "not complete"}: ${covered}\n${cut}${left}` +
     `${count(states, "state")}, ${count(executions, "run")}, ${count(steps, "step")}, ${(elapsedMs / 1000).toFixed(1)} s\n`
   );
 }
@@ -192,7 +205,7 @@ function exploreJson(
   elapsedMs: number,
 ): object {
   const { lifetime, memory, patches, config, checks, cpus } = parameters;
-  const { complete, executions, steps, states, cutOff, bounds } = result;
+  const { complete, executions, steps, states, cutOff, bounds, estimate } = result;
   return {
     scenario: scenario.name,
     lifetime,
@@ -214,6 +227,7 @@ function exploreJson(
       cpus,
     },
     cutOff,
+    estimate,
     findings,
     historyHash: "",
     elapsedMs,

@@ -234,6 +234,57 @@ describe("exploring a program on the machine", () => {
     expect(keys(late, options)).toEqual(whole.findings.map(({ key }) => key).sort());
   });
 
+  test("says how much is left: exactly where all choices lead to equally much", () => {
+    const chooses = kernel(function* chooses_three_times(at: Ptr) {
+      for (let i = 0; i < 3; i++) yield* store(at, C.a, 10 * i + (yield* choose(4)));
+    });
+    const explorer = new MachineExplorer(sharing([chooses], { cpus: 1 }), { caches: false });
+    const left: (number | null)[] = [];
+    const done: number[] = [];
+    do {
+      const { estimate, executions } = explorer.soFar();
+      done.push(estimate.done);
+      if (executions > 0) left.push(executions + (estimate.runsLeft ?? 0));
+    } while (explorer.advance(5));
+    const result = explorer.result();
+    explorer.release();
+    expect(result).toMatchObject({ complete: true, executions: 64, estimate: null });
+    expect(left.length).toBeGreaterThan(5);
+    expect([...new Set(left)]).toEqual([64]);
+    expect(done).toEqual([...done].sort((a, b) => a - b));
+  });
+
+  test("says how much is left: about, where they do not, and to the run in the end", () => {
+    const lopsided = kernel(function* chooses_on(at: Ptr) {
+      for (let i = 0; i < 6 && (yield* choose(3)) !== 0; i++) yield* store(at, C.a, i);
+    });
+    const explorer = new MachineExplorer(sharing([lopsided], { cpus: 1 }), { caches: false });
+    const guesses: number[] = [];
+    while (explorer.advance(10)) {
+      const { estimate, executions } = explorer.soFar();
+      guesses.push(executions + (estimate.runsLeft ?? 0));
+    }
+    const { executions } = explorer.result();
+    explorer.release();
+    // 1 + 2 + 4 + ... + 32 that stop somewhere, and 64 that go on to the end.
+    expect(executions).toBe(127);
+    expect(guesses.length).toBeGreaterThan(5);
+    for (const guess of guesses) expect(Math.abs(Math.log2(guess / 127))).toBeLessThan(3);
+    expect(Math.abs((guesses.at(-1) ?? 0) - 127)).toBeLessThan(20);
+  });
+
+  test("says of an exploration that was stopped how much is left of the round", () => {
+    const explorer = new MachineExplorer(late, { preemptions: 2, reduces: false });
+    explorer.advance(2);
+    const { complete, estimate } = explorer.result();
+    explorer.release();
+    expect(complete).toBe(false);
+    expect(estimate?.preemptions).toBe(0);
+    expect(estimate?.done).toBeGreaterThan(0);
+    expect(estimate?.done).toBeLessThan(1);
+    expect(estimate?.runsLeft).toBeGreaterThan(0);
+  });
+
   test("refuses what it cannot go back over", () => {
     const forks = kernel(function* forks_a_task(at: Ptr) {
       yield* spawn(0, { comm: "child" }, increments, at);

@@ -47,9 +47,17 @@ export interface Exploring {
   readonly steps: number;
   /** Preemptions of the schedules being gone through. */
   readonly preemptions: number;
-  /** About how much of those is done, from 0 to 1: see {@link Search.done}. */
-  readonly done: number;
+  readonly estimate: Estimate;
   readonly findings: readonly Omit<ExploredFinding, "schedule">[];
+}
+
+/** About how much of the schedules with so many preemptions is done. See {@link Search.done}: no more than a guess. */
+export interface Estimate {
+  readonly preemptions: number;
+  /** From 0 to 1. */
+  readonly done: number;
+  /** Runs that are left; null as long as there is nothing to guess from. */
+  readonly runsLeft: number | null;
 }
 
 export interface MachineExploreOptions {
@@ -76,6 +84,8 @@ export interface MachineExploration {
   readonly outcomes: readonly string[];
   /** Runs cut off at the bound on steps: with any, nothing is complete. */
   readonly cutOff: number;
+  /** What is left of the number of preemptions that was being gone through; null if nothing is. */
+  readonly estimate: Estimate | null;
   /** Distinct findings, those with the fewest preemptions first. */
   readonly findings: readonly ExploredFinding[];
   readonly bounds: {
@@ -120,6 +130,8 @@ export interface Tally {
   readonly deferred: boolean;
   /** There was no room for another state. */
   readonly full: boolean;
+  /** Runs in this round. */
+  readonly runs: number;
   /** How much of the round is done. */
   readonly done: number;
 }
@@ -133,8 +145,8 @@ export interface Harvest {
 
 /** What a search has come to. */
 export const tallyOf = (search: Search, states: States): Tally => {
-  const { executions, steps, cutOff, bounded, deferred, done } = search;
-  return { executions, steps, states: states.added, cutOff, bounded, deferred, full: states.full, done };
+  const { executions, steps, cutOff, bounded, deferred, runs, done } = search;
+  return { executions, steps, states: states.added, cutOff, bounded, deferred, full: states.full, runs, done };
 };
 
 /** What a search has come upon. */
@@ -153,8 +165,18 @@ export const NO_TALLY: Tally = {
   bounded: false,
   deferred: false,
   full: false,
+  runs: 0,
   done: 0,
 };
+
+/** What a tally begins the next round with. */
+export const inNextRound = (tally: Tally): Tally => ({ ...tally, bounded: false, deferred: false, runs: 0, done: 0 });
+
+/** How much of a round is done, and left. */
+export function estimateOf(preemptions: number, { runs, done }: Pick<Tally, "runs" | "done">): Estimate {
+  const left = done > 0 ? Math.max(0, Math.round((runs * (1 - done)) / done)) : null;
+  return { preemptions, done: Math.min(1, done), runsLeft: left };
+}
 
 /** Two tallies together. */
 export const together = (a: Tally, b: Tally): Tally => ({
@@ -165,6 +187,7 @@ export const together = (a: Tally, b: Tally): Tally => ({
   bounded: a.bounded || b.bounded,
   deferred: a.deferred || b.deferred,
   full: a.full || b.full,
+  runs: a.runs + b.runs,
   done: a.done + b.done,
 });
 
@@ -331,7 +354,7 @@ export class MachineExplorer {
     this.over = !this.rounds.next(tally, this.statesBefore, this.states, this.work);
     if (this.over) return false;
     this.statesBefore = tally.states;
-    this.carried = { ...this.carried, bounded: false, deferred: false, done: 0 };
+    this.carried = inNextRound(this.carried);
     this.beginRound(this.search, []);
     return true;
   }
@@ -358,10 +381,13 @@ export class MachineExplorer {
 
   /** How far it is. */
   soFar(): Exploring {
-    const { executions, steps, states, done } = this.tally();
+    const tally = this.tally();
+    const { executions, steps, states } = tally;
     const findings = new Map<string, Omit<ExploredFinding, "schedule">>(this.known);
     for (const one of this.gathered().sightings) findings.set(one.key, one);
-    return { executions, steps, states, preemptions: this.rounds.round, done, findings: [...findings.values()] };
+    const { round } = this.rounds;
+    const estimate = estimateOf(round, tally);
+    return { executions, steps, states, preemptions: round, estimate, findings: [...findings.values()] };
   }
 
   result(): MachineExploration {
@@ -436,6 +462,7 @@ export function resultOf(
     steps,
     outcomes: ends,
     cutOff,
+    estimate: complete ? null : estimateOf(rounds.round, tally),
     findings,
     bounds: { preemptions: covered, ...bounds },
   };

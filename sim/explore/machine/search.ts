@@ -80,7 +80,14 @@ export class Search {
   bounded = false;
   /** Some choice was left to the next round. */
   deferred = false;
-  /** How much of the round is done, from 0 to 1: each choice at a state is an equal part of what the state is. */
+  /** Runs in this round. */
+  runs = 0;
+  /**
+   * How much of the round is done, from 0 to 1: each choice at a state is an equal part of what the state is. So a run is
+   * as much as the chance that it has if every choice is made at random; runs / done is what Kilby, Slaney, Thiébaux and
+   * Walsh (2006) call the weighted backtrack estimate of all runs. Where some choices lead to much more than others it
+   * is no more than a guess, and mostly too high: what was visited before takes less time the more there is of it.
+   */
   done = 0;
   readonly sightings = new Map<string, Sighting>();
   /** Hashes of the states in which the world ended. */
@@ -134,6 +141,7 @@ export class Search {
     this.chunk = [0, 0];
     this.bounded = false;
     this.deferred = false;
+    this.runs = 0;
     this.done = 0;
     this.states.beginBlock();
   }
@@ -340,6 +348,7 @@ export class Search {
       this.apply(event);
     }
     this.executions++;
+    this.runs++;
     this.done += this.weight;
   }
 
