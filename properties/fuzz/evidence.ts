@@ -5,6 +5,7 @@
  * A run that a fuzzer makes keeps no notes. They come from a second run along the same schedule, made when a sign asks
  * for them first.
  */
+import { UTRACE_DETACH } from "../../model/utrace/events.ts";
 import { execute, type Finding, type Program } from "../../sim/index.ts";
 import { GuidedStrategy } from "../../sim/strategies/replay.ts";
 
@@ -96,10 +97,10 @@ export class Evidence {
     return this.enginesAfter(this.notes).length;
   }
 
-  /** Whether another task took an engine or the struct away while the one of the finding was in a pass over its engines. */
-  get takenAwayInPass(): boolean {
+  /** Whether another task took an engine or the struct away since the task it is about last did this. */
+  takenAwaySince(deed: "report-begin" | "task-stopped"): boolean {
     const { task, taskAddress } = this.about;
-    const began = this.notes.findLastIndex((one) => one.subject === "report-begin" && one.pointer === taskAddress);
+    const began = this.notes.findLastIndex((one) => one.subject === deed && one.pointer === taskAddress);
     if (began < 0) return false;
     return this.notes
       .slice(began)
@@ -138,10 +139,17 @@ export class Evidence {
     );
   }
 
-  /** Whether a SIGKILL reached the task it is about. */
-  get wasKilled(): boolean {
-    const { taskAddress } = this.about;
-    return this.notes.some(({ subject, pointer }) => subject === "task-killed" && pointer === taskAddress);
+  /** Whether no other task has asked to detach an engine from the task it is about: their owners are gone. */
+  get isAbandoned(): boolean {
+    const { taskAddress, task } = this.about;
+    const { engines } = this.attachments;
+    return !this.notes.some(
+      ({ subject, task: by, pointer, value }) =>
+        subject === "utrace_control" &&
+        value === UTRACE_DETACH &&
+        by !== task &&
+        engines.get(pointer)?.target === taskAddress,
+    );
   }
 
   /** The traced task that the finding is about: the one that ran, unless a divergence is about another's. */

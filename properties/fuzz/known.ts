@@ -8,7 +8,7 @@
  *
  * Every cause has a witness for each of its lifetimes in `witnesses/`; docs/fuzz-findings.md is written from both.
  */
-import { UTRACE_INTERRUPT } from "../../model/utrace/events.ts";
+import { UTRACE_EVENT_SIGNAL_ALL, UTRACE_INTERRUPT } from "../../model/utrace/events.ts";
 import type { CaseParameters } from "./case.ts";
 import type { Evidence } from "./evidence.ts";
 
@@ -48,10 +48,6 @@ const under = ({ finding }: Evidence, name: string): boolean => finding.backtrac
 /** A rule of the specification was broken. */
 const breaks = ({ finding }: Evidence, rule: string): boolean =>
   finding.kind === "spec-divergence" && finding.title.endsWith(`(${rule})`);
-/** What a task of its own does when an engine that it walks to is not what it was. */
-const engineIsGone = (evidence: Evidence): boolean =>
-  badAccess(evidence) && /^(utrace_attached_engine|utrace_engine_ops|list_head)->/.test(evidence.finding.access);
-
 /** All of them. */
 export const KNOWN_CAUSES: readonly KnownCause[] = [
   {
@@ -166,7 +162,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
   },
   {
     name: "interrupt-before-sigpending",
-    lifetimes: ["pointer", "embedded", "lazy", "prototype"],
+    lifetimes: ["pointer", "lazy", "prototype"],
     mendedBy: ["sigpending-in-resume"],
     signs: [
       (evidence) =>
@@ -219,7 +215,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     whose: "the posted code",
     where: ["start_callback", "finish_callback", "utrace_stop"],
     order:
-      "utrace_control(STOP) marks an engine; start_callback takes that into report.action before it makes the callback; the callback answers UTRACE_RESUME, which takes the mark back, but not report.action; the task stops, and no engine wants it to. (Or utrace_control(RESUME) takes the mark back just before the stop.)",
+      "an engine's wish to stop is in report.action (its report_quiesce answered UTRACE_STOP, or utrace_control(STOP) had marked it when start_callback looked); the event's own callback of the same engine answers UTRACE_RESUME, which takes the mark back, but not report.action; the task stops in report_exit or before its system call, and no engine wants it to.",
   },
   {
     name: "exit-stop-outlives-kill",
@@ -229,13 +225,13 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
       (evidence) =>
         evidence.finding.kind === "hung-task" &&
         /^(utrace_stop < )+utrace_report_exit < /.test(evidence.stack) &&
-        evidence.wasKilled &&
+        evidence.isAbandoned &&
         evidence.stop.wanting > 0,
     ],
     whose: "the posted code",
     where: ["utrace_report_exit", "utrace_stop"],
     order:
-      "a SIGKILL ends a task, and is taken from its private set; an engine stops it in report_exit; the next SIGKILL is still pending for the group, so it is dropped before anybody is woken. Nothing but an engine ends that stop.",
+      "a SIGKILL comes to a task that is exiting already, or ends it and is taken from its private set; utrace_stop in report_exit looks for one in the private set alone, and stops; the next SIGKILL finds that one still pending for the group, so it is dropped before anybody is woken. Nothing but an engine ends that stop, though a SIGKILL is promised to.",
   },
   {
     name: "sigcont-forgets-stop",
@@ -251,14 +247,22 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     whose: "the posted code",
     where: ["utrace_get_signal"],
     order:
-      "utrace_control or utrace_set_events takes a job control stop for quiescence and sets utrace->stopped; SIGCONT; nobody wants signals, so utrace_get_signal returns before it clears the flag; the task runs user code with it set, and its next event is BUG_ON(utrace->stopped).",
+      "utrace_control or utrace_set_events takes a job control stop for quiescence and sets utrace->stopped; SIGCONT or SIGKILL wakes the task; nobody wants signals, so utrace_get_signal returns before it clears the flag; the task goes on with it set, to user code, and its next event is BUG_ON(utrace->stopped).",
   },
   {
     name: "report-while-stopped",
     lifetimes: ["pointer", "embedded", "lazy", "prototype"],
     mendedBy: [],
     signs: [
-      (evidence) => engineIsGone(evidence) && under(evidence, "utrace_get_signal") && evidence.takenAwayInPass,
+      (evidence) =>
+        (badAccess(evidence) || breaks(evidence, "callback-attached") || breaks(evidence, "marked-on-list")) &&
+        under(evidence, "utrace_get_signal") &&
+        !under(evidence, "utrace_stop") &&
+        evidence.takenAwaySince("report-begin"),
+      (evidence) =>
+        breaks(evidence, "detach-done") &&
+        evidence.message.includes(`report=${UTRACE_EVENT_SIGNAL_ALL} `) &&
+        evidence.takenAwaySince("report-begin"),
       (evidence) =>
         bug(evidence) &&
         inside(evidence, "utrace_stop", "finish_resume_report", "utrace_get_signal") &&
@@ -267,7 +271,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     whose: "the posted code",
     where: ["utrace_get_signal"],
     order:
-      "utrace->stopped was set in a job control stop, and a report asked for; SIGCONT; utrace_get_signal makes the report that was asked for, and clears the flag only where it dequeues a signal. In that pass the task counts as quiescent: a detach takes engines off the list that it walks, and frees them; a stop at its end is BUG_ON(utrace->stopped).",
+      "utrace->stopped was set in a job control stop, and a report asked for; SIGCONT or SIGKILL; utrace_get_signal makes the report that was asked for, and clears the flag only where it dequeues a signal. In that pass the task counts as quiescent: a detach takes engines off the list that it walks, and frees them; a stop at its end is BUG_ON(utrace->stopped).",
   },
   {
     name: "second-sigkill",
@@ -301,9 +305,10 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     mendedBy: ["stop-relookup"],
     signs: [
       (evidence) =>
-        (engineIsGone(evidence) || breaks(evidence, "marked-on-list")) &&
+        (badAccess(evidence) || breaks(evidence, "callback-attached") || breaks(evidence, "marked-on-list")) &&
         under(evidence, "utrace_stop") &&
-        evidence.takenAwayInPass,
+        evidence.takenAwaySince("task-stopped"),
+      (evidence) => breaks(evidence, "stop-wanted") && inside(evidence, "utrace_wakeup", "utrace_reset"),
     ],
     whose: "the prototype",
     where: ["utrace_quiescent"],

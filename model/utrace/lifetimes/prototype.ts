@@ -20,6 +20,8 @@ import {
   note,
   type Ptr,
   rcu_assign_pointer,
+  rcu_read_lock,
+  rcu_read_unlock,
   spin_lock,
   spin_unlock,
 } from "../../../sim/index.ts";
@@ -59,8 +61,11 @@ export const prototype: Lifetime = {
     const own = yield* pointer.own(task);
     const killed = ((yield* data_race(load(task, TASK.pending.signal))) & sigmask(SIGKILL)) !== 0;
     if (((yield* data_race(load(task, TASK.utrace_flags))) & UTRACE_EVENT.QUIESCE) === 0) {
-      // Out of TASK_TRACED, which `stopped` stands for.
-      if (own !== 0) yield* assign_bits(own, UTRACE.stopped, 0);
+      // Out of TASK_TRACED, which `stopped` stands for: the prototype writes nothing here, so this must not go wrong.
+      yield* rcu_read_lock();
+      const now = yield* pointer.task_utrace_struct(task);
+      if (now !== 0) yield* assign_bits(now, UTRACE.stopped, 0);
+      yield* rcu_read_unlock();
       return killed;
     }
     // BUG(kernel): a detach that found the task stopped may be at work on this struct under the lock, and give it up.
