@@ -1,7 +1,7 @@
 /** Bounds of an exploration: each where it cuts and where it must not; and what is said of the work left. */
 import { describe, expect, test } from "vitest";
 import { exploreThreads, type Progress } from "./explore.ts";
-import { read, type ThreadProgram, threadProgram, write } from "./world.ts";
+import { increment, read, type ThreadProgram, threadProgram, write } from "./world.ts";
 
 /** One waits for the other in a loop that never has to end. */
 const spinning = threadProgram("spinning", (world) => {
@@ -53,6 +53,39 @@ test("a bound on steps cuts a loop that has no end", () => {
   const { complete, cutOff } = exploreThreads(spinning, { stepsMax: 6 });
   expect({ complete, cutOff }).toEqual({ complete: false, cutOff: 1 });
   expect(exploreThreads(walking, { stepsMax: 6 })).toMatchObject({ complete: true, cutOff: 0 });
+});
+
+describe("a bound on changes of thread", () => {
+  /** Sums that two threads come to which add two each, in two steps for each. */
+  const lostUpdates = threadProgram("lost updates", (world) => {
+    const x = world.variable("x");
+    for (const name of ["one", "two"]) {
+      world.thread(name, function* () {
+        yield* increment(x);
+        yield* increment(x);
+      });
+    }
+  });
+  const sums = (switchesMax: number): (number | undefined)[] =>
+    exploreThreads(lostUpdates, { switchesMax })
+      .outcomes.map(({ variables }) => variables.x)
+      .sort();
+
+  test("cuts what takes more of them, and nothing else", () => {
+    expect(sums(0)).toEqual([]);
+    expect(sums(1)).toEqual([4]);
+    expect(sums(2)).toEqual([2, 4]);
+    expect(sums(3)).toEqual([2, 3, 4]);
+    const { complete, bounds } = exploreThreads(lostUpdates, { switchesMax: 1 });
+    expect({ complete, bounds }).toMatchObject({ complete: true, bounds: { switchesMax: 1, preemptionsMax: null } });
+  });
+
+  test("goes with neither a bound on preemptions nor the search over traces", () => {
+    expect(() => exploreThreads(lostUpdates, { switchesMax: 1, preemptionsMax: 1 })).toThrow("give one of them");
+    expect(() => exploreThreads(lostUpdates, { switchesMax: 1, search: "traces" })).toThrow(
+      "needs the search over states",
+    );
+  });
 });
 
 describe("the estimate", () => {

@@ -25,6 +25,8 @@ export interface CachedBounds {
   readonly stepsMax: number;
   /** Changes of thread away from one that could go on; unbounded if infinite. Switches persistent sets off. */
   readonly preemptionsMax: number;
+  /** Changes of thread, whether the one left could go on or not. One of the two bounds is infinite. */
+  readonly switchesMax: number;
   readonly statesMax: number;
   /** One finding is enough: what the executions at random come upon counts. */
   readonly stopAtFinding: boolean;
@@ -97,6 +99,11 @@ export class CachedSearch {
     }
   }
 
+  /** There is a bound on changes of thread. */
+  private get bounded(): boolean {
+    return Number.isFinite(this.bounds.preemptionsMax) || Number.isFinite(this.bounds.switchesMax);
+  }
+
   private forgetAll(): void {
     this.seen = new SeenStates();
     Object.assign(this.counts, { states: 0, steps: 0, ends: 0, cutOff: 0 });
@@ -110,7 +117,7 @@ export class CachedSearch {
    */
   private learn(): boolean {
     const { execution, bounds } = this;
-    const visits = bounds.stopAtFinding && !Number.isFinite(bounds.preemptionsMax);
+    const visits = bounds.stopAtFinding && !this.bounded;
     const rng = makeRng("learn");
     let idle = 0;
     for (let walk = 0; walk < WALKS_MAX && idle < IDLE_WALKS; walk++) {
@@ -148,9 +155,9 @@ export class CachedSearch {
   }
 
   private pass(): boolean {
-    const { execution, counts, bounds } = this;
-    const bounded = Number.isFinite(bounds.preemptionsMax);
-    this.left[0] = bounded ? bounds.preemptionsMax : UNBOUNDED;
+    const { execution, counts, bounds, bounded } = this;
+    const everyChange = Number.isFinite(bounds.switchesMax);
+    this.left[0] = bounded ? Math.min(bounds.preemptionsMax, bounds.switchesMax) : UNBOUNDED;
     if (!this.arrive(0)) return false;
     for (;;) {
       const d = execution.depth;
@@ -161,7 +168,8 @@ export class CachedSearch {
         continue;
       }
       const before = d > 0 ? (execution.actorOf[d - 1] as number) : -1;
-      const spent = bounded && before >= 0 && before !== actor && (execution.enabled() & (1 << before)) !== 0 ? 1 : 0;
+      const changes = bounded && before >= 0 && before !== actor;
+      const spent = changes && (everyChange || (execution.enabled() & (1 << before)) !== 0) ? 1 : 0;
       this.left[d + 1] = (this.left[d] as number) - spent;
       if ((this.left[d + 1] as number) < 0) continue;
       execution.step(actor, this.choice[d] as number);
@@ -184,9 +192,8 @@ export class CachedSearch {
     this.actor[d] = -1;
     execution.stateHash(key);
     let salt = 0;
-    // Under a bound on preemptions it matters who came last.
-    if (Number.isFinite(bounds.preemptionsMax) && d > 0)
-      salt = Math.imul((execution.actorOf[d - 1] as number) + 1, 0x9e3779b1);
+    // Under a bound on changes of thread it matters who came last.
+    if (this.bounded && d > 0) salt = Math.imul((execution.actorOf[d - 1] as number) + 1, 0x9e3779b1);
     if (!this.seen.enter((key[0] as number) ^ salt, key[1] as number, this.left[d] as number)) return true;
     counts.states = this.seen.count;
     const able = execution.enabled();

@@ -19,7 +19,7 @@ import type { ThreadProgram } from "./world.ts";
 export interface ExploreOptions {
   /** Default `sc`. */
   readonly memory?: MemoryModel;
-  /** Default `traces`; `states` if there is a bound on preemptions. */
+  /** Default `traces`; `states` if there is a bound on changes of thread. */
   readonly search?: "traces" | "states";
   /** Reductions to switch off; all are on by default. `persistentSets`, `merging`, `forgetting` are those of `states`. */
   readonly reductions?: Partial<Reductions> & {
@@ -31,6 +31,8 @@ export interface ExploreOptions {
   readonly stepsMax?: number;
   /** Only schedules with at most so many changes away from a thread that could go on. Default: any number. */
   readonly preemptionsMax?: number;
+  /** Only schedules with at most so many changes of thread, whether the one left could go on or not. Default: any number. */
+  readonly switchesMax?: number;
   /** Ends the exploration, incomplete, after so many executions or states. Default: never. */
   readonly executionsMax?: number;
   readonly statesMax?: number;
@@ -72,6 +74,7 @@ export interface Exploration {
   readonly bounds: {
     readonly stepsMax: number;
     readonly preemptionsMax: number | null;
+    readonly switchesMax: number | null;
     readonly iterationsMax: number | null;
   };
   /** Executions run to their end: under `traces` the number of Mazurkiewicz traces, if complete. */
@@ -139,8 +142,8 @@ export function exploreThreads(program: ThreadProgram, options: ExploreOptions =
   return withLearned(program, learned, options.memory === "tso", () => new Explorer(program, options, learned).run());
 }
 
-const searchOf = ({ search, preemptionsMax }: ExploreOptions): "traces" | "states" =>
-  search ?? (preemptionsMax === undefined ? "traces" : "states");
+const searchOf = ({ search, preemptionsMax, switchesMax }: ExploreOptions): "traces" | "states" =>
+  search ?? (preemptionsMax === undefined && switchesMax === undefined ? "traces" : "states");
 
 /** An exploration at work: a world, its execution, and what has been gathered. */
 export class Explorer {
@@ -179,8 +182,8 @@ export class Explorer {
       if (options.resume !== undefined) throw new Error("only a search over traces can be gone on with");
       return this.states();
     }
-    if (options.preemptionsMax !== undefined) {
-      throw new Error("a bound on preemptions needs the search over states");
+    if (options.preemptionsMax !== undefined || options.switchesMax !== undefined) {
+      throw new Error("a bound on changes of thread needs the search over states");
     }
     const { resume } = options;
     if (resume !== undefined) this.gathered.add(resume.gathered);
@@ -211,7 +214,12 @@ export class Explorer {
   private states(): Exploration {
     const { options, gathered } = this;
     const preemptionsMax = options.preemptionsMax ?? Number.POSITIVE_INFINITY;
-    const persistent = !Number.isFinite(preemptionsMax) && options.reductions?.persistentSets !== false;
+    const switchesMax = options.switchesMax ?? Number.POSITIVE_INFINITY;
+    if (Number.isFinite(preemptionsMax) && Number.isFinite(switchesMax)) {
+      throw new Error("there is a bound on preemptions and one on changes of thread; give one of them");
+    }
+    const persistent =
+      !Number.isFinite(Math.min(preemptionsMax, switchesMax)) && options.reductions?.persistentSets !== false;
     const visit = (execution: Execution, cut: boolean): boolean => {
       if (!cut) for (const finding of execution.endFindings()) this.noteFinding(finding);
       if (!cut) gathered.noteOutcome(execution);
@@ -220,6 +228,7 @@ export class Explorer {
     const bounds = {
       stepsMax: options.stepsMax ?? STEPS_MAX,
       preemptionsMax,
+      switchesMax,
       statesMax: options.statesMax ?? Number.POSITIVE_INFINITY,
       stopAtFinding: options.stopAtFinding === true,
     };
@@ -289,6 +298,7 @@ export function explorationOf(
     bounds: {
       stepsMax: options.stepsMax ?? STEPS_MAX,
       preemptionsMax: options.preemptionsMax ?? null,
+      switchesMax: options.switchesMax ?? null,
       iterationsMax: options.iterationsMax ?? null,
     },
     executions,

@@ -14,7 +14,7 @@ import type { ThreadProgram } from "./world.ts";
 /** Options that make sense for an exploration in parts. */
 export type PartOptions = Omit<
   ExploreOptions,
-  "search" | "preemptionsMax" | "statesMax" | "executionsMax" | "resume" | "stopAtFinding"
+  "search" | "preemptionsMax" | "switchesMax" | "statesMax" | "executionsMax" | "resume" | "stopAtFinding"
 >;
 
 /** What was found out about a program, and has to be known when it is cut. Plain data. */
