@@ -42,6 +42,21 @@ describe("explore", () => {
     expect(stdout).toContain("held: nothing found; complete: every schedule with at most 1 preemption\n");
   });
 
+  test("takes bounds on context switches and on rounds of loops, and says what they left out", async () => {
+    const few = await json("refcounted-object", "--preemptions", "any", "--context-switches", "1");
+    expect(few.result).toMatchObject({
+      complete: true,
+      bounds: { contextSwitches: 1, contextSwitchesMax: 1, tasks: 2 },
+    });
+    const { stdout } = await sandbox.cli("explore", "refcounted-object-fixed", "--context-switches", "1");
+    expect(stdout).toContain(" and 1 context switch\n");
+    const loops = await sandbox.cli("explore", "reap-detach", "--preemptions", "0", "--loop-rounds", "1");
+    expect(loops.code).toBe(3);
+    expect(loops.stdout).toContain(
+      "runs were cut off that came to the head of a loop more than 1 time (--loop-rounds)\n",
+    );
+  });
+
   test("stops at its budget with code 3, and goes on where it stopped", async () => {
     const words = ["refcounted-object-fixed", "--no-reduce"];
     const whole = await json(...words);

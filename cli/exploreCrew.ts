@@ -141,7 +141,7 @@ export class ExploreCrew {
   ) {
     const { scenario, parameters, program } = subject;
     const { statesMax = STATES_MAX, preemptions = Number.POSITIVE_INFINITY } = options;
-    this.explored = new Explored(program);
+    this.explored = new Explored(program, options.loopRounds);
     const { machine } = this.explored;
     this.memory = {
       states: makeStateMemory(statesMax, shared),
@@ -297,10 +297,8 @@ export class ExploreCrew {
 
   result(): MachineExploration {
     const { sightings, ends } = this.gathered();
-    return resultOf(this.rounds, this.tally(), this.withSchedules(sightings), this.known, ends, {
-      stepsMax: this.explored.machine.options.stepsMax,
-      statesMax: this.options.statesMax ?? STATES_MAX,
-    });
+    const findings = this.withSchedules(sightings);
+    return resultOf(this.explored, this.options, this.rounds, this.tally(), findings, this.known, ends);
   }
 
   putAside(): PutAside {

@@ -18,7 +18,7 @@ const setup = workerData as WorkerSetup;
 const { memory, options, index } = setup;
 const found = named(SCENARIOS).find(({ name }) => name === setup.scenario);
 if (found === undefined) throw new Error(`[sim bug] worker knows no scenario "${setup.scenario}"`);
-const explored = new Explored(found.program(setup.parameters));
+const explored = new Explored(found.program(setup.parameters), options.loopRounds);
 const states = new States(memory.states, setup.statesMax, Atomics);
 const work = new Work(memory.work, Atomics);
 const footprints = memory.footprints === null ? null : new Footprints(explored.machine, memory.footprints, Atomics);

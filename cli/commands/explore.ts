@@ -31,6 +31,8 @@ export interface ExploreCommandOptions extends ParameterOptions {
   readonly resume?: string;
   readonly out: string;
   readonly jobs: number;
+  readonly contextSwitches?: number;
+  readonly loopRounds?: number;
   readonly reduce: boolean;
   readonly cache: boolean;
 }
@@ -81,9 +83,15 @@ function smallSubject(io: Io, name: string, options: ExploreCommandOptions): Sub
 
 function makeExplorer(subject: Subject, options: ExploreCommandOptions): MachineExplorer | ExploreCrew {
   const { scenario, program } = subject;
-  const { preemptions, reduce: reduces, cache: caches, jobs } = options;
+  const { preemptions, contextSwitches, loopRounds, reduce: reduces, cache: caches, jobs } = options;
   try {
-    const bounds = { preemptions, reduces, caches };
+    const bounds = {
+      preemptions,
+      reduces,
+      caches,
+      ...(contextSwitches === undefined ? {} : { switches: contextSwitches }),
+      ...(loopRounds === undefined ? {} : { loopRounds }),
+    };
     return jobs > 1 ? new ExploreCrew(subject, bounds, jobs) : new MachineExplorer(program, bounds);
   } catch (error) {
     throw explained(error, scenario.name);
@@ -140,9 +148,11 @@ function rounded(value: number): number {
   return Math.round(value / scale) * scale;
 }
 
-const boundWords = ({ preemptions }: ExploreCommandOptions): string[] => [
+const boundWords = ({ preemptions, contextSwitches, loopRounds }: ExploreCommandOptions): string[] => [
   "--preemptions",
   Number.isFinite(preemptions) ? String(preemptions) : "any",
+  ...(contextSwitches === undefined ? [] : ["--context-switches", String(contextSwitches)]),
+  ...(loopRounds === undefined ? [] : ["--loop-rounds", String(loopRounds)]),
 ];
 
 function opening({ scenario, parameters }: Subject, { preemptions }: ExploreCommandOptions): string {
@@ -182,17 +192,24 @@ function conclusion(result: MachineExploration, elapsedMs: number): string {
       : bounds.preemptions < 0
         ? "not even every schedule without preemptions"
         : `every schedule with at most ${count(bounds.preemptions, "preemption")}`;
+  const switches =
+    bounds.switches === null ? "" : ` and ${count(bounds.switches, "context switch", "context switches")}`;
   const verdict =
     findings.length > 0
       ? `${count(findings.length, "distinct finding")}`
       : complete
         ? "held: nothing found"
         : "none found";
+  const looped =
+    bounds.hit.includes("loopRounds") && bounds.loopRounds !== null
+      ? `runs were cut off that came to the head of a loop more than ${count(bounds.loopRounds, "time")} (--loop-rounds)\n`
+      : "";
+  const full = bounds.hit.includes("statesMax") ? `there is no room for more than ${bounds.statesMax} states\n` : "";
   const cut = cutOff > 0 ? `${count(cutOff, "run was", "runs were")} cut off at ${bounds.stepsMax} steps\n` : "";
   const left =
     estimate === null ? "" : `of those with ${count(estimate.preemptions, "preemption")} ${guess(estimate)}\n`;
   return (
-    `\n${verdict}; ${complete ? "complete" : "not complete"}: ${covered}\n${cut}${left}` +
+    `\n${verdict}; ${complete ? "complete" : "not complete"}: ${covered}${switches}\n${looped}${full}${cut}${left}` +
     `${count(states, "state")}, ${count(executions, "run")}, ${count(steps, "step")}, ${(elapsedMs / 1000).toFixed(1)} s\n`
   );
 }
@@ -223,8 +240,14 @@ function exploreJson(
     bounds: {
       preemptions: bounds.preemptions,
       preemptionsMax: Number.isFinite(options.preemptions) ? options.preemptions : null,
+      contextSwitches: bounds.switches,
+      contextSwitchesMax: options.contextSwitches ?? null,
+      loopRounds: bounds.loopRounds,
       stepsMax: bounds.stepsMax,
+      statesMax: bounds.statesMax,
+      tasks: bounds.tasks,
       cpus,
+      hit: bounds.hit,
     },
     cutOff,
     estimate,

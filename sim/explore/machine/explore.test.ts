@@ -285,6 +285,44 @@ describe("exploring a program on the machine", () => {
     expect(estimate?.runsLeft).toBeGreaterThan(0);
   });
 
+  test("bounds context switches: an update is lost with 2, not with 1; a bound that is not reached leaves nothing out", () => {
+    const one = exploreMachine(plain, { switches: 1 });
+    expect(one).toMatchObject({ complete: true, findings: [], bounds: { switches: 1, preemptions: null, hit: [] } });
+    expect(exploreMachine(plain, { switches: 2 }).findings).toMatchObject([{ preemptions: 1 }]);
+    const all = exploreMachine(plain);
+    const many = exploreMachine(plain, { switches: 100 });
+    expect(many).toMatchObject({ complete: true, outcomes: all.outcomes, bounds: { switches: null } });
+    expect(many.findings.map(({ key }) => key)).toEqual(all.findings.map(({ key }) => key));
+    const slow = exploreMachine(plain, { switches: 3, reduces: false, caches: false });
+    expect(exploreMachine(plain, { switches: 3 }).outcomes).toEqual(slow.outcomes);
+  });
+
+  test("bounds the rounds of a loop: one that goes on for longer is cut off, and nothing is complete", () => {
+    const goesRound = kernel(function* goes_round_three_times(at: Ptr) {
+      for (let left = 3; left > 0; left--) {
+        yield* forget("again", left);
+        yield* add(at, C.a, 1);
+      }
+      yield* BUG_ON(true, "came out of it", "explored.c:4");
+    });
+    const rounds = (loopRounds: number) => exploreMachine(sharing([goesRound]), { loopRounds });
+    expect(rounds(2)).toMatchObject({ complete: false, findings: [], bounds: { loopRounds: 2, hit: ["loopRounds"] } });
+    expect(rounds(3)).toMatchObject({ complete: true, bounds: { loopRounds: 3, hit: [] } });
+    expect(rounds(3).findings).toHaveLength(1);
+    // Whoever polls may do so for ever.
+    const polling = exploreMachine(sharing([sleeps, polls]), { loopRounds: 4 });
+    expect(polling).toMatchObject({ complete: false, bounds: { hit: ["loopRounds"], tasks: 2 } });
+    expect(polling.findings.map(({ finding }) => finding.kind)).toEqual(["bug-on"]);
+    const elsewhere = exploreMachine(sharing([pollsElsewhere, sleeps]), { loopRounds: 4 });
+    expect(elsewhere.bounds.hit).toEqual(["loopRounds"]);
+  });
+
+  test("bounds the number of states, and says that there was no room for more", () => {
+    const few = exploreMachine(plain, { statesMax: 128, reduces: false });
+    expect(few).toMatchObject({ complete: false, bounds: { statesMax: 128, hit: ["statesMax"] } });
+    expect(exploreMachine(plain, { statesMax: 2 ** 16 })).toMatchObject({ complete: true, bounds: { hit: [] } });
+  });
+
   test("refuses what it cannot go back over", () => {
     const forks = kernel(function* forks_a_task(at: Ptr) {
       yield* spawn(0, { comm: "child" }, increments, at);

@@ -63,6 +63,10 @@ export interface Estimate {
 export interface MachineExploreOptions {
   /** Preemptions at most. Default: any number. */
   readonly preemptions?: number;
+  /** Context switches at most, of whatever kind, up to 500. Default: any number. */
+  readonly switches?: number;
+  /** How often kernel code may come to the head of a loop (`forget`) in one call of a function. Default: any number. */
+  readonly loopRounds?: number;
   /** Whether states visited before are passed by. Default true. */
   readonly caches?: boolean;
   /** Whether there is no choice before an op that nobody else can notice. Default true. */
@@ -91,8 +95,15 @@ export interface MachineExploration {
   readonly bounds: {
     /** All schedules with so many preemptions are covered; null if all are, -1 if not even those without any. */
     readonly preemptions: number | null;
+    /** Only schedules with so many context switches were covered; null if that left none out. */
+    readonly switches: number | null;
+    readonly loopRounds: number | null;
     readonly stepsMax: number;
     readonly statesMax: number;
+    /** Tasks that there are; no task starts another. */
+    readonly tasks: number;
+    /** Which of these bounds cut a run short, so that nothing is complete. */
+    readonly hit: readonly ("loopRounds" | "stepsMax" | "statesMax")[];
   };
 }
 
@@ -126,6 +137,10 @@ export interface Tally {
   readonly cutOff: number;
   /** Some schedule was left out for its preemptions, in this round. */
   readonly bounded: boolean;
+  /** Some schedule was left out for its context switches. */
+  readonly switchBounded: boolean;
+  /** Runs cut off at the bound on rounds of a loop. */
+  readonly loopCut: number;
   /** Some choice was left to the next round, in this round. */
   readonly deferred: boolean;
   /** There was no room for another state. */
@@ -145,8 +160,9 @@ export interface Harvest {
 
 /** What a search has come to. */
 export const tallyOf = (search: Search, states: States): Tally => {
-  const { executions, steps, cutOff, bounded, deferred, runs, done } = search;
-  return { executions, steps, states: states.added, cutOff, bounded, deferred, full: states.full, runs, done };
+  const { executions, steps, cutOff, bounded, switchBounded, loopCut, deferred, runs, done } = search;
+  const { added, full } = states;
+  return { executions, steps, states: added, cutOff, bounded, switchBounded, loopCut, deferred, full, runs, done };
 };
 
 /** What a search has come upon. */
@@ -163,6 +179,8 @@ export const NO_TALLY: Tally = {
   states: 0,
   cutOff: 0,
   bounded: false,
+  switchBounded: false,
+  loopCut: 0,
   deferred: false,
   full: false,
   runs: 0,
@@ -185,6 +203,8 @@ export const together = (a: Tally, b: Tally): Tally => ({
   states: a.states + b.states,
   cutOff: a.cutOff + b.cutOff,
   bounded: a.bounded || b.bounded,
+  switchBounded: a.switchBounded || b.switchBounded,
+  loopCut: a.loopCut + b.loopCut,
   deferred: a.deferred || b.deferred,
   full: a.full || b.full,
   runs: a.runs + b.runs,
@@ -219,8 +239,8 @@ export class Explored {
   readonly machine: ExploringMachine;
   private readonly start: ReturnType<ExploringMachine["save"]>;
 
-  constructor(program: Program) {
-    this.machine = new ExploringMachine(explorable(program).options);
+  constructor(program: Program, loopRounds?: number) {
+    this.machine = new ExploringMachine(explorable(program).options, loopRounds);
     program.setup(this.machine);
     this.machine.onNote = null;
     this.machine.boot();
@@ -230,8 +250,8 @@ export class Explored {
   /** A search from the start. */
   search(states: States, work: Work, footprints: Footprints | null, options: MachineExploreOptions): Search {
     this.machine.restore(this.start);
-    const preemptions = options.preemptions ?? Number.POSITIVE_INFINITY;
-    return new Search(this.machine, states, work, { preemptions, caches: options.caches ?? true, footprints });
+    const { preemptions = Number.POSITIVE_INFINITY, switches = Number.POSITIVE_INFINITY, caches = true } = options;
+    return new Search(this.machine, states, work, { preemptions, switches, caches, footprints });
   }
 }
 
@@ -270,7 +290,7 @@ export class Rounds {
     if (tally.cutOff > 0 || tally.full) return false;
     if (this.round >= this.preemptions || !tally.deferred) {
       this.covered = tally.bounded ? this.round : null;
-      this.complete = true;
+      this.complete = tally.loopCut === 0;
       return false;
     }
     this.covered = this.round;
@@ -302,7 +322,7 @@ export class MachineExplorer {
     program: Program,
     private readonly options: MachineExploreOptions = {},
   ) {
-    this.explored = new Explored(program);
+    this.explored = new Explored(program, options.loopRounds);
     const { statesMax = STATES_MAX, preemptions = Number.POSITIVE_INFINITY } = options;
     this.states = new States(makeStateMemory(Math.min(FEW, statesMax)), statesMax, ALONE);
     this.work = new Work(new Int32Array(WORK_WORDS), ALONE);
@@ -392,10 +412,8 @@ export class MachineExplorer {
 
   result(): MachineExploration {
     const { sightings, ends } = this.gathered();
-    return resultOf(this.rounds, this.tally(), this.withSchedules(sightings), this.known, ends, {
-      stepsMax: this.explored.machine.options.stepsMax,
-      statesMax: this.options.statesMax ?? STATES_MAX,
-    });
+    const findings = this.withSchedules(sightings);
+    return resultOf(this.explored, this.options, this.rounds, this.tally(), findings, this.known, ends);
   }
 
   /** All that it takes to go on later, for {@link takeUp}. */
@@ -444,14 +462,19 @@ export function findingsOf(
 
 /** The result of an exploration. */
 export function resultOf(
+  { machine }: Explored,
+  { switches, loopRounds, statesMax = STATES_MAX }: MachineExploreOptions,
   rounds: Rounds,
   tally: Tally,
   found: readonly ExploredFinding[],
   known: ReadonlyMap<string, ExploredFinding>,
   ends: readonly string[],
-  bounds: { readonly stepsMax: number; readonly statesMax: number },
 ): MachineExploration {
   const { executions, steps, states, cutOff } = tally;
+  const hit: MachineExploration["bounds"]["hit"][number][] = [];
+  if (tally.loopCut > 0) hit.push("loopRounds");
+  if (cutOff > 0) hit.push("stepsMax");
+  if (tally.full) hit.push("statesMax");
   const again = new Set(found.map(({ key }) => key));
   const findings = [...found, ...[...known.values()].filter(({ key }) => !again.has(key))];
   const { complete, covered } = rounds;
@@ -464,7 +487,15 @@ export function resultOf(
     cutOff,
     estimate: complete ? null : estimateOf(rounds.round, tally),
     findings,
-    bounds: { preemptions: covered, ...bounds },
+    bounds: {
+      preemptions: covered,
+      switches: tally.switchBounded ? (switches ?? null) : null,
+      loopRounds: loopRounds ?? null,
+      stepsMax: machine.options.stepsMax,
+      statesMax,
+      tasks: machine.contexts.length,
+      hit,
+    },
   };
 }
 

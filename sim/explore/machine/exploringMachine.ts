@@ -102,8 +102,13 @@ export class ExploringMachine extends Machine {
     mixNumber: (hash, value) => this.mixNumber(hash, value),
   });
 
-  constructor(options: MachineOptions) {
+  /** Kernel code has gone round a loop more often than it may. */
+  beyondLoop = false;
+
+  /** @param loopRounds - How often kernel code may come to the head of a loop, in one call of its function. */
+  constructor(options: MachineOptions, loopRounds = Number.POSITIVE_INFINITY) {
     super(options);
+    this.kernelCode.loopRounds = loopRounds;
     if (options.memory === "tso") throw new CannotExplore("store buffers (memory tso)");
     this.slab.keepsTracks = false;
   }
@@ -139,6 +144,7 @@ export class ExploringMachine extends Machine {
 
   private arrive(context: Context, place: Place): void {
     this.load(context, place);
+    if (place.beyondLoop) this.beyondLoop = true;
     context.phase = 0;
     if (place.op.kind === 0) {
       context.depth = -1;
@@ -231,6 +237,7 @@ export class ExploringMachine extends Machine {
     this.timersArmed = saved.timersArmed;
     this.queueStamp = saved.queueStamp;
     this.findings.length = 0;
+    this.beyondLoop = false;
     this.stale = true;
   }
 

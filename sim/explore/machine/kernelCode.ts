@@ -73,6 +73,8 @@ export class Place {
     readonly from: Place | null,
     readonly result: unknown,
     readonly reads: readonly HiddenRead[],
+    /** The code has gone round a loop more often than it may. */
+    readonly beyondLoop: boolean,
   ) {}
 }
 
@@ -212,6 +214,8 @@ class Voice {
   private readonly lo: number[] = [];
   private readonly hi: number[] = [];
   /** Past of each function at the beginning of its loop. */
+  /** How often each function has come to the head of each of its loops. */
+  private readonly rounds: Map<string, number>[] = [];
   private readonly loBefore: number[] = [];
   private readonly hiBefore: number[] = [];
   depth = -1;
@@ -222,6 +226,7 @@ class Voice {
     readonly context: Context,
     private readonly values: Values,
     private readonly hash: Hash64,
+    private readonly loopRounds: number,
   ) {}
 
   begin(functionId: number, argument: Ptr, frame: Frame, stackPointer: Ptr): void {
@@ -241,6 +246,7 @@ class Voice {
     this.functions[depth] = functionId;
     this.args[depth] = args;
     this.opaque[depth] = values.opaque;
+    this.rounds[depth]?.clear();
     this.lo[depth] = hash.lo;
     this.hi[depth] = hash.hi;
   }
@@ -296,6 +302,28 @@ class Voice {
     for (const value of live) values.mix(hash, value);
     this.lo[depth] = hash.lo;
     this.hi[depth] = hash.hi;
+    this.countRound(String(live[0]));
+  }
+
+  /** Where rounds are bounded, a round is not as good as another: each has one less to follow. */
+  private countRound(label: string): void {
+    const { depth, loopRounds } = this;
+    if (loopRounds === Number.POSITIVE_INFINITY) return;
+    this.rounds[depth] ??= new Map();
+    const rounds = this.rounds[depth] as Map<string, number>;
+    rounds.set(label, (rounds.get(label) ?? 0) + 1);
+    for (const [name, count] of rounds) {
+      this.mixInto(depth, 0x3006, name);
+      this.mixInto(depth, 0x3006, count);
+    }
+  }
+
+  /** Some function has come to the head of a loop more often than it may. */
+  get isBeyondLoop(): boolean {
+    for (let i = 0; i <= this.depth; i++) {
+      for (const count of this.rounds[i]?.values() ?? []) if (count > this.loopRounds) return true;
+    }
+    return false;
   }
 
   /** Notes the innermost function's past at the beginning of a loop, or goes back to it. */
@@ -304,9 +332,11 @@ class Voice {
     if (begins) {
       loBefore[depth] = lo[depth] as number;
       hiBefore[depth] = hi[depth] as number;
+      this.rounds[depth]?.delete(NAMELESS);
     } else {
       lo[depth] = loBefore[depth] as number;
       hi[depth] = hiBefore[depth] as number;
+      this.countRound(NAMELESS);
     }
   }
 
@@ -336,6 +366,9 @@ class Voice {
   }
 }
 
+/** A loop in a generator that a function goes through. */
+const NAMELESS = "";
+
 /** The kernel code of one program. */
 export class KernelCode {
   readonly places: Place[] = [];
@@ -345,6 +378,8 @@ export class KernelCode {
   private readonly hash = new Hash64();
   /** Results that had to be learned. */
   learned = 0;
+  /** How often code may come to the head of a loop. */
+  loopRounds = Number.POSITIVE_INFINITY;
 
   // What the running code reads without an op.
   private reads: HiddenRead[] = [];
@@ -369,7 +404,8 @@ export class KernelCode {
       const { index, comm, pid, task, threadInfo, stackPointer, daemon, softirq } = context;
       const own = new Context(index, comm, pid, task, threadInfo, stackPointer, daemon, softirq);
       const stackTop = stackPointer;
-      root = { key, functionId, argument, stackTop, body, voice: new Voice(own, this.values, this.hash), first: [] };
+      const voice = new Voice(own, this.values, this.hash, this.loopRounds);
+      root = { key, functionId, argument, stackTop, body, voice, first: [] };
       this.roots.set(key, root);
     }
     const known = this.wayAmong(machine, root.first);
@@ -467,7 +503,8 @@ export class KernelCode {
       const functions = voice.functions.slice(0, voice.depth + 1);
       const { stackPointer } = voice.context;
       const id = this.places.length;
-      place = new Place(id, root, lo, hi, op, voice.depth, functions, stackPointer, from, result, reads);
+      const beyond = voice.isBeyondLoop;
+      place = new Place(id, root, lo, hi, op, voice.depth, functions, stackPointer, from, result, reads, beyond);
       this.places.push(place);
       bucketPlaces.push(place);
     }

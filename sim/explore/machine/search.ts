@@ -47,6 +47,8 @@ interface Branch {
   next: number;
   /** Who took the last step. */
   readonly last: Context | null;
+  readonly runner: Context | null;
+  readonly switches: number;
   /** Part of the round that each choice is. */
   readonly weight: number;
 }
@@ -57,11 +59,15 @@ interface Stop {
   readonly saved: Saved;
   readonly last: Context | null;
   readonly used: number;
+  readonly runner: Context | null;
+  readonly switches: number;
 }
 
 export interface SearchOptions {
   /** Preemptions at most; infinity for any number. */
   readonly preemptions: number;
+  /** Context switches at most, of whatever kind; infinity for any number. */
+  readonly switches: number;
   /** Whether states visited before are passed by. */
   readonly caches: boolean;
   /** What is known of who accesses what, so that there is no choice before an op that nobody else notices; or null. */
@@ -78,6 +84,10 @@ export class Search {
   cutOff = 0;
   /** Some schedule was left out for its preemptions. */
   bounded = false;
+  /** Some schedule was left out for its context switches. */
+  switchBounded = false;
+  /** Runs cut off at the bound on rounds of a loop. */
+  loopCut = 0;
   /** Some choice was left to the next round. */
   deferred = false;
   /** Runs in this round. */
@@ -103,6 +113,9 @@ export class Search {
   private firstOfRound = 0;
   private last: Context | null = null;
   private used = 0;
+  /** Who has run last, and how often that has changed: as far as context switches are counted. */
+  private runner: Context | null = null;
+  private switches = 0;
   private seen = 0;
   // The way being gone: from which state, by which event, since when, and what part of the round it is.
   private from = START;
@@ -124,7 +137,7 @@ export class Search {
     private readonly work: Work,
     private readonly options: SearchOptions,
   ) {
-    this.path = [{ state: START, saved: machine.save(), last: null, used: 0 }];
+    this.path = [{ state: START, saved: machine.save(), last: null, used: 0, runner: null, switches: 0 }];
     this.onPath.add(START);
   }
 
@@ -235,11 +248,14 @@ export class Search {
       return;
     }
     this.goTo(state);
-    const { saved, last } = this.path[this.path.length - 1] as Stop;
+    const { saved, last, runner, switches } = this.path[this.path.length - 1] as Stop;
     const events = this.choices(preempting ? 1 : 0);
     const left = events.length - from;
     if (left === 0) this.done += weight;
-    else this.branches.push({ state, preempting, saved, events, next: from, last, weight: weight / left });
+    else {
+      const branch = { state, preempting, saved, events, next: from, last, runner, switches, weight: weight / left };
+      this.branches.push(branch);
+    }
   }
 
   // --- Getting to a state that was visited ----------------------------------------------------------------------------
@@ -261,14 +277,17 @@ export class Search {
       if (at !== START) this.walk(wayEvent(states.way(next)));
       if (!this.goOn()) throw new Error("[sim bug] a way that was gone before leads nowhere");
       at = next;
-      path.push({ state: at, saved: machine.save(), last: this.last, used: this.used });
+      const { last, used, runner, switches } = this;
+      path.push({ state: at, saved: machine.save(), last, used, runner, switches });
       onPath.add(at);
     }
     this.walking = false;
   }
 
-  private back({ saved, last, used }: Stop, at: number): void {
+  private back({ saved, last, used, runner, switches }: Stop, at: number): void {
     this.machine.restore(saved);
+    this.runner = runner;
+    this.switches = switches;
     this.last = last;
     this.used = used;
     this.seen = 0;
@@ -311,6 +330,8 @@ export class Search {
     this.machine.restore(branch.saved);
     this.seen = 0;
     this.last = branch.last;
+    this.runner = branch.runner;
+    this.switches = branch.switches;
     this.used = this.round;
     const event = branch.events[branch.next++] as number;
     this.setOut(branch.state, event, branch.weight);
@@ -333,7 +354,7 @@ export class Search {
       if (state >= 0) break;
       if (this.preempting > 0) this.deferred = true;
       if (this.free === 0) break;
-      const { last, weight, free } = this;
+      const { last, weight, free, runner, switches } = this;
       let event: number;
       if (free === 1) {
         event = machine.events[this.costs.indexOf(0)] as number;
@@ -342,7 +363,8 @@ export class Search {
         const events = this.choices(0);
         event = events[0] as number;
         const saved = machine.save();
-        this.branches.push({ state: -state, preempting: false, saved, events, next: 1, last, weight: weight / free });
+        const branch = { state: -state, preempting: false, saved, events, next: 1, last, runner, switches };
+        this.branches.push({ ...branch, weight: weight / free });
         this.setOut(-state, event, weight / free);
       }
       this.apply(event);
@@ -358,10 +380,17 @@ export class Search {
     const way = packWay(this.by, machine.steps - this.since);
     if (!this.options.caches) return states.add(from, way);
     machine.mark();
-    const { lo, hi } = machine.fingerprint(this.last === null ? -1 : this.last.index);
+    const { lo, hi } = machine.fingerprint(this.identity());
     const state = states.visit(lo, hi, from, way);
     if (state >= this.firstOfRound) this.ways.add(from, state, way);
     return state;
+  }
+
+  /** What tells two states of the machine apart for this search: who took the last step, and what is left of a bound. */
+  private identity(): number {
+    const { last, runner, switches } = this;
+    if (this.options.switches === Number.POSITIVE_INFINITY) return last === null ? -1 : last.index;
+    return ((last?.index ?? -1) + 1) | (((runner?.index ?? -1) + 1) << 11) | (switches << 22);
   }
 
   /**
@@ -375,6 +404,10 @@ export class Search {
     for (;;) {
       if (machine.findings.length > this.seen && this.note()) return false;
       if (machine.stopped) return false;
+      if (machine.beyondLoop) {
+        this.loopCut++;
+        return false;
+      }
       const count = machine.collect();
       if (count === 0) {
         this.end();
@@ -437,6 +470,11 @@ export class Search {
         costs[i] = EXCLUDED;
         continue;
       }
+      if (this.switches >= this.options.switches && this.isSwitch(event)) {
+        costs[i] = EXCLUDED;
+        if (!this.walking) this.switchBounded = true;
+        continue;
+      }
       const cost = this.cost(event, goesOn);
       costs[i] = cost;
       if (cost === 0) this.free++;
@@ -471,6 +509,22 @@ export class Search {
     return this.isOwn(event) ? 0 : 1;
   }
 
+  /** Whether another runs after an event than before it. */
+  private isSwitch(event: number): boolean {
+    const { machine, runner } = this;
+    switch (eventType(event)) {
+      case SOFTIRQ:
+        return true;
+      case SWITCH:
+        return runner !== null && machine.contexts[eventArgument(event)] !== runner;
+      case STEP:
+      case INTERRUPT:
+        return runner !== null && machine.cpus[eventCpu(event)]?.active() !== runner;
+      default:
+        return false;
+    }
+  }
+
   /** Whether whoever took the last step goes on with `event`. */
   private isOwn(event: number): boolean {
     const type = eventType(event);
@@ -484,12 +538,14 @@ export class Search {
     if (type === SWITCH) this.last = machine.contexts[eventArgument(event)] as Context;
     else if (type === PREEMPT) this.last = null;
     else if (type !== TIMER && type !== SOFTIRQ) this.last = cpu?.active() ?? null;
-    const { footprints } = this.options;
+    const { footprints, switches } = this.options;
+    if (switches !== Number.POSITIVE_INFINITY && this.isSwitch(event)) this.switches++;
     footprints?.record(event);
     machine.footprints = footprints;
     machine.apply(event);
     machine.footprints = null;
     if (type === SOFTIRQ && cpu?.softirq != null) this.last = cpu.softirq;
+    if (type !== PREEMPT && type !== TIMER && this.last !== null) this.runner = this.last;
     if (!this.walking) this.steps++;
   }
 
