@@ -32,6 +32,7 @@ import { CONFIG_DEFAULTS, LIFETIMES } from "../../scenarios/parameters.ts";
 import {
   ANSWERS,
   type EngineScript,
+  LOOK,
   NAP,
   type OwnCall,
   type SenderStep,
@@ -126,7 +127,7 @@ export const anyAnswers = (
 export const anyInside = (names: readonly AnswerName[] = ANSWERS): fc.Arbitrary<EngineScript["inside"]> =>
   fc.record({
     callback: fc.constantFrom(...names),
-    call: fc.oneof({ weight: 2, arbitrary: anyOwnCall }, { weight: 1, arbitrary: fc.constant(NAP) }),
+    call: fc.oneof({ weight: 1, arbitrary: anyOwnCall }, { weight: 1, arbitrary: fc.constantFrom(NAP, LOOK) }),
   });
 
 /** The script of an engine's callbacks. */

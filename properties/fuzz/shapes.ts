@@ -20,6 +20,7 @@ import {
 } from "../../model/utrace/events.ts";
 import {
   type EngineScript,
+  LOOK,
   NAP,
   type Script,
   type SenderStep,
@@ -67,6 +68,15 @@ const barrier = fc.constant<TracerStep>({ do: "barrier", slot: 0 });
 const anythingElse = few(anyTracerStep, 1);
 const resume = control(UTRACE_RESUME, UTRACE_INTERRUPT, UTRACE_REPORT, UTRACE_SINGLESTEP);
 
+const ask = control(UTRACE_REPORT, UTRACE_INTERRUPT);
+/** Other events than before. */
+const mind: fc.Arbitrary<TracerStep> = weighted<number>(
+  [2, 0],
+  [2, UTRACE_EVENT_SYSCALL | QUIESCE],
+  [1, UTRACE_EVENT_SYSCALL],
+  [1, QUIESCE],
+).map((mask) => ({ do: "events", slot: 0, mask }));
+
 /** An engine in which some of these callbacks answer something. */
 const engineOf = (
   names: readonly AnswerName[],
@@ -81,6 +91,9 @@ const signal = (naps: readonly number[], ...signals: readonly number[]): fc.Arbi
 
 /** What a debugger answers that wants its task stopped: a callback that does not ask for the stop again ends it. */
 const stays = weighted([1, UTRACE_RESUME], [10, UTRACE_STOP], [1, UTRACE_REPORT]);
+
+/** ... and now and then something else. */
+const stops = weighted([2, UTRACE_STOP], [1, anyAction]);
 
 const rarely = weighted([9, false], [1, true]);
 const mostly = weighted([1, false], [9, true]);
@@ -115,7 +128,7 @@ export const SHAPES = {
     ),
   }),
   "system calls under trace": program({
-    engines: fc.tuple(engineOf(["report_syscall_entry", "report_syscall_exit", "report_quiesce"])),
+    engines: fc.tuple(engineOf(["report_syscall_entry", "report_syscall_exit", "report_quiesce"], stops)),
     targets: fc.tuple(inOrder(step("call"), step("call", "user"), step("call", "exec"))),
     tracers: fc.tuple(
       inOrder(
@@ -158,7 +171,7 @@ export const SHAPES = {
     ),
   }),
   "exec under trace": program({
-    engines: fc.tuple(engineOf(["report_exec", "report_quiesce"])),
+    engines: fc.tuple(engineOf(["report_exec", "report_quiesce"], stops)),
     targets: fc.tuple(inOrder(step("exec"), step("exec", "thread", "user"))),
     tracers: fc.tuple(inOrder(attach(0), events(EXEC | QUIESCE), awaitStop, resume, anythingElse)),
   }),
@@ -172,7 +185,7 @@ export const SHAPES = {
     leaves: weighted([2, false], [1, true]),
   }),
   "job control": program({
-    engines: fc.tuple(engineOf(["report_jctl", "report_quiesce"])),
+    engines: fc.tuple(engineOf(["report_jctl", "report_quiesce"], stops)),
     targets: fc.tuple(inOrder(step("user"), step("user"), step("user", "call"), step("user", "call"))),
     tracers: fc.tuple(
       inOrder(
@@ -190,7 +203,7 @@ export const SHAPES = {
   "clone follower": program({
     engines: fc.tuple(
       fc.record({
-        answers: anyAnswers(["report_clone", "report_quiesce"]),
+        answers: anyAnswers(["report_clone", "report_quiesce"], stops),
         inside: fc.option(anyInside(["report_clone"]), { freq: 4 }),
         follows: maskWith(QUIESCE | REAP),
       }),
@@ -200,7 +213,11 @@ export const SHAPES = {
   }),
   "barrier after detach": program({
     engines: fc.tuple(
-      engineOf(["report_quiesce", "report_exec"], anyAction, fc.constant({ callback: "report_quiesce", call: NAP })),
+      engineOf(
+        ["report_quiesce", "report_exec"],
+        anyAction,
+        fc.constantFrom(NAP, LOOK).map((call) => ({ callback: "report_quiesce", call })),
+      ),
     ),
     targets: fc.tuple(inOrder(step("user", "exec"), step("user", "call"))),
     tracers: fc.tuple(
@@ -219,6 +236,15 @@ export const SHAPES = {
       ),
     ),
   }),
+  "change of mind": program({
+    engines: fc.tuple(
+      engineOf(["report_syscall_entry", "report_syscall_exit"], weighted([3, UTRACE_RESUME], [1, anyAction])),
+    ),
+    targets: fc.tuple(inOrder(step("call"), step("call"), step("call", "user"), step("call", "exec"), step("call"))),
+    tracers: fc.tuple(
+      inOrder(attach(0), events(UTRACE_EVENT_SYSCALL | QUIESCE), aNap, mind, mind, ask, mind, aNap, mind, mind),
+    ),
+  }),
   anything: program({
     engines: fc.array(anyEngine, { minLength: 1, maxLength: 3 }),
     targets: fc.oneof(
@@ -233,11 +259,11 @@ export const SHAPES = {
 } as const satisfies Readonly<Record<string, fc.Arbitrary<Script>>>;
 
 const OFTEN: Readonly<Record<string, number>> = {
-  "stop and resume": 9,
+  "stop and resume": 10,
   "two debuggers": 5,
-  "job control": 4,
+  "job control": 6,
   "exit while stopped": 4,
-  "clone follower": 3,
+  "clone follower": 5,
   anything: 4,
 };
 

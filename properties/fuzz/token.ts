@@ -109,7 +109,8 @@ function checkScript(value: unknown): void {
       inside === null ||
       (typeof inside === "object" &&
         names.includes(String(inside.callback)) &&
-        ((inside.call as Record<string, unknown>).do === "nap" || call(inside.call as Record<string, unknown>)))
+        (["nap", "look"].includes(String((inside.call as Record<string, unknown>).do)) ||
+          call(inside.call as Record<string, unknown>)))
     );
   };
   demand(isArray(script.engines) && script.engines.length <= 16 && script.engines.every(engine), "engines");

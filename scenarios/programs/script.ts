@@ -21,8 +21,8 @@ export const ANSWERS = [
 /** What the callbacks of an engine return: a resume action, with a signal or system call action where there is one. */
 export interface EngineScript {
   readonly answers: Readonly<Partial<Record<(typeof ANSWERS)[number], number>>>;
-  /** What a callback does besides: a call on its own engine, or to sleep for a while. */
-  readonly inside: { readonly callback: (typeof ANSWERS)[number]; readonly call: OwnCall | Nap } | null;
+  /** What a callback does besides: a call on its own engine, or what takes a while. */
+  readonly inside: { readonly callback: (typeof ANSWERS)[number]; readonly call: OwnCall | Nap | Look } | null;
   /** report_clone attaches an engine to the child, which asks for these events and resumes; 0: it does not. */
   readonly follows: number;
 }
@@ -39,6 +39,13 @@ export interface Nap {
 
 /** The only one there is. */
 export const NAP: Nap = { do: "nap" };
+
+/** To look at the task for a while, without a sleep or a lock. */
+export interface Look {
+  readonly do: "look";
+}
+/** The only one there is. */
+export const LOOK: Look = { do: "look" };
 
 /** What a traced task does, one thing after the other; then it exits. A "call" is a system call that does nothing. */
 export type TargetStep =
