@@ -57,6 +57,7 @@ import {
 import type { SpawnPayload } from "../../primitives.ts";
 import type { Cache } from "../../slab.ts";
 import { hashText } from "../../symbols.ts";
+import type { Future } from "./futures.ts";
 import { MergeRefuted, Merging } from "./merging.ts";
 import { NO_PLACE, type Places, PlacesMerged } from "./places.ts";
 import type { ThreadWorld } from "./threadWorld.ts";
@@ -116,6 +117,8 @@ export class LocalState {
   /** Objects that may yet be touched, and those that were forgotten because they may not, as bits: see `reach.ts`. */
   touches = 0;
   forgot = 0;
+  /** What may come of it: see `futures.ts`. */
+  future: Future | null = null;
   /** It may have to wait. */
   waits = false;
   /** A plain store: under `tso` nobody notices before it is flushed. */

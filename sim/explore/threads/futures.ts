@@ -19,7 +19,7 @@ interface Sets {
 }
 
 /** What may come of one local state. */
-class Future {
+export class Future {
   reads = [0];
   writes = [0];
   rcu = 0;
@@ -111,17 +111,15 @@ function only(place: number): readonly number[] {
 export class Futures {
   /** Grows whenever something that was denied turns out to be so. */
   version = 0;
-  private readonly of = new Map<LocalState, Future>();
 
   constructor(private readonly automata: Automata) {
     for (const { root } of automata.threads) this.future(root);
   }
 
   private future(state: LocalState): Future {
-    const known = this.of.get(state);
-    if (known !== undefined) return known;
+    if (state.future !== null) return state.future;
     const made = new Future();
-    this.of.set(state, made);
+    state.future = made;
     if (state.manner === OVER) return made;
     const reads = only(state.object);
     const own = only(state.place);

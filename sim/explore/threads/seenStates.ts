@@ -29,7 +29,7 @@ export class SeenStates {
     this.low[at] = key;
     this.high[at] = high;
     this.left[at] = left + 1;
-    if (++this.count * 2 > this.low.length) this.grow();
+    if (++this.count * 3 > this.low.length * 2) this.grow();
     return true;
   }
 
