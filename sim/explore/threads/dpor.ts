@@ -440,6 +440,9 @@ export class Dpor {
         if (state.write) this.meetWrite(d, actor, state.place);
         else this.meetRead(d, actor, state.place);
         break;
+      case INTO_OBJECT:
+        this.meetRead(d, actor, state.object);
+        break;
       case ACQUIRE:
         if (state.object >= 0) this.meetRead(d, actor, state.object);
         this.meetAcquire(d, actor, state);
@@ -577,17 +580,21 @@ export class Dpor {
   // --- Dependence ---------------------------------------------------------------------------------------------------
 
   /**
-   * What a step is to others: under `tso` a store is silent until it is flushed. A load that its own store buffer
-   * serves counts as a load of memory all the same: after the flush it would be one.
+   * What a step is to others: under `tso` a store is silent until it is flushed, but for the object around it, which has
+   * to be there already when the store is made. A load that its own store buffer serves counts as a load of memory all
+   * the same: after the flush it would be one.
    */
   private mannerOf(actor: number, state: LocalState): number {
-    return this.execution.tso && actor < BUFFER && state.isPlainStore ? SILENT : state.manner;
+    if (!this.execution.tso || actor >= BUFFER || !state.isPlainStore) return state.manner;
+    return state.object >= 0 ? INTO_OBJECT : SILENT;
   }
 
   private dependent(a: number, one: LocalState, b: number, other: LocalState): boolean {
     const left = this.mannerOf(a, one);
     const right = this.mannerOf(b, other);
     if (left === SILENT || right === SILENT) return false;
+    if (left === INTO_OBJECT) return right !== INTO_OBJECT && other.write && other.place === one.object;
+    if (right === INTO_OBJECT) return one.write && one.place === other.object;
     if (left === GRACE_PERIOD) return isReader(other);
     if (right === GRACE_PERIOD) return isReader(one);
     if (one.place === other.place) return one.write || other.write;
@@ -863,5 +870,8 @@ function linked(siblings: readonly BranchPosition[]): Branch | null {
   }
   return next;
 }
+
+/** Manner of a store to an object that goes into a store buffer. */
+const INTO_OBJECT = 16;
 
 const isReader = (state: LocalState): boolean => state.kind === RCU_READ_LOCK || state.kind === RCU_READ_UNLOCK;

@@ -209,11 +209,33 @@ describe.each(["sc", "tso"] as const)(
           if (whole.verdict === "violated") violated++;
           const options: ExploreOptions = { search: "states", memory, reductions: reductions ?? {} };
           expect(resultsOf(program, options)).toEqual(resultsOf(program, all));
+          expect(resultsOf(program, { memory })).toEqual(resultsOf(program, all));
         }),
         { seed: 3, numRuns: 30 },
       );
       expect(violated).toBeGreaterThan(5);
     });
+  },
+);
+
+test.each(["traces", "states"] as const)(
+  "%s: under tso a store may be made before or after its object is freed",
+  (search) => {
+    const program = threadProgram("store to an object", (world) => {
+      const cache = world.createCache(item);
+      const object = world.allocAtBoot(cache);
+      world.thread("stores", function* () {
+        yield* store(object, ITEM.value, 1);
+      });
+      world.thread("frees", function* () {
+        yield* kmem_cache_free(cache, object);
+      });
+    });
+    const { findings, complete } = exploreThreads(program, { search, memory: "tso" });
+    expect([complete, findings.map(({ kind, thread }) => [kind, thread])]).toEqual([
+      true,
+      [["use-after-free", "stores"]],
+    ]);
   },
 );
 
