@@ -32,6 +32,9 @@ const TIMES = 5;
 /** ... and so often at least. */
 const AT_LEAST = 15;
 const SCHEDULES = 5;
+/** What the original never shows gives a mutant away at once in this many runs, and after that if it shows so often. */
+const EARLY = 1000;
+const SEVERAL = 3;
 /** The share of runs in which the original may show what it is known to show, and did not show here, or hardly. */
 const RARE = 0.001;
 /** What becomes of a run that does not end. */
@@ -58,7 +61,7 @@ function run(): MutantResult {
     causes[cause] = times;
     if (baseline === null) return false;
     const share = baseline[cause];
-    if (share === undefined && !known) return true;
+    if (share === undefined && !known) return done <= EARLY || times >= SEVERAL;
     return times >= AT_LEAST && times >= TIMES * Math.max(share ?? 0, RARE) * done;
   };
   while (done < runs) {
@@ -72,7 +75,7 @@ function run(): MutantResult {
   return { runs: done, causes, caught: null };
 }
 
-/** A model so broken that it throws, or never comes back, is caught too. */
+/** A model so broken that it throws is caught too. */
 function runOrThrow(): MutantResult {
   try {
     return run();

@@ -11,7 +11,7 @@ import { type CauseCount, FuzzTotals, fuzzChunk } from "./fuzzing.ts";
 const sandbox = makeSandbox(SCENARIOS);
 afterAll(() => sandbox.remove());
 
-const FUZZ = ["fuzz", "--lifetime", "pointer", "--programs", "3", "--seed", "6", "--schedules", "8"] as const;
+const FUZZ = ["fuzz", "--lifetime", "pointer", "--programs", "3", "--seed", "4", "--schedules", "8"] as const;
 
 describe("fuzz", () => {
   let first: Awaited<ReturnType<typeof sandbox.cli>>;
@@ -27,7 +27,7 @@ describe("fuzz", () => {
   test("counts causes by lifetime, keeps a file for each with --known, and says what it did", () => {
     expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 1, stderr: "" });
     const said = JSON.parse(first.stdout);
-    expect(said).toMatchObject({ seed: "6", lifetimes: ["pointer"], programs: 3, executions: 24, stopped: false });
+    expect(said).toMatchObject({ seed: "4", lifetimes: ["pointer"], programs: 3, executions: 24, stopped: false });
     expect(said.causes.length).toBeGreaterThan(0);
     for (const { cause, known, lifetime, count, program } of said.causes as CauseCount[]) {
       expect(lifetime).toBe("pointer");
