@@ -98,7 +98,7 @@ class Minimiser {
     this.goesOn = options.goesOn ?? (() => true);
     this.randomRuns = options.randomRuns ?? RANDOM_RUNS;
     this.executionsLeft = options.executionsMax ?? EXECUTIONS_MAX;
-    this.noSearch = whyNotSearched(program, finding);
+    this.noSearch = whyNotSearched(finding);
   }
 
   minimise(schedule: Int32Array): Minimal {
@@ -186,10 +186,9 @@ class Minimiser {
   }
 }
 
-function whyNotSearched(program: Program, finding: Finding): string | null {
+function whyNotSearched(finding: Finding): string | null {
   if (NOT_SEARCHED.includes(finding.kind) || finding.details.type === "lock-order") {
     return `the exhaustive search does not look for a ${finding.kind}`;
   }
-  if (program.options.memory === "tso") return "the exhaustive search knows no store buffers";
   return null;
 }

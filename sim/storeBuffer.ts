@@ -67,7 +67,7 @@ for (const kind of [ATOMIC, SCHEDULE, YIELD, SYNCHRONIZE_RCU, WAKE_UP, WAIT_INAC
 for (const kind of [ALLOC, FREE, USER, END]) DRAINS[kind] = 1;
 
 /** A store that its CPU has executed and no other CPU can see. */
-class BufferedStore {
+export class BufferedStore {
   at = 0;
   size = 0;
   code = 0;
@@ -80,7 +80,24 @@ class BufferedStore {
   /** The call stack at that moment: ids of kernel functions. */
   readonly functions = new Int32Array(STACK_DEPTH_MAX);
   depth = -1;
+
+  /** Takes over another's contents. */
+  set(other: BufferedStore): void {
+    this.at = other.at;
+    this.size = other.size;
+    this.code = other.code;
+    this.value = other.value;
+    this.field = other.field;
+    this.step = other.step;
+    this.context = other.context;
+    this.ptr = other.ptr;
+    this.functions.set(other.functions);
+    this.depth = other.depth;
+  }
 }
+
+/** Nothing on its way. */
+const NO_STORES: readonly BufferedStore[] = [];
 
 /** The stores of one CPU that are on their way to memory. */
 export class StoreBuffer {
@@ -111,6 +128,31 @@ export class StoreBuffer {
 
   get full(): boolean {
     return this.count === CAPACITY;
+  }
+
+  /** The entries, oldest first, for {@link restore}. */
+  save(): readonly BufferedStore[] {
+    if (this.count === 0) return NO_STORES;
+    return Array.from({ length: this.count }, (_, i) => {
+      const copy = new BufferedStore();
+      copy.set(this.entry(i));
+      return copy;
+    });
+  }
+
+  restore(saved: readonly BufferedStore[]): void {
+    this.count = 0;
+    for (const entry of saved) this.append().set(entry);
+  }
+
+  /** Whether a load of these bytes has to wait for an entry that covers a part of them. */
+  coversInPart(at: number, size: number): boolean {
+    for (let i = this.count - 1; i >= 0; i--) {
+      const entry = this.entry(i);
+      if (entry.at >= at + size || entry.at + entry.size <= at) continue;
+      return entry.at > at || entry.at + entry.size < at + size;
+    }
+    return false;
   }
 }
 
@@ -189,11 +231,14 @@ export function drain(m: Machine, cpu: Cpu): void {
 
 /** Before an op: those that drain do. */
 export function drainForOp(m: Machine, cpu: Cpu, context: Context): void {
+  if (drains(m, context)) drain(m, cpu);
+}
+
+/** Whether the op that a context is about to do drains its CPU's queue before it does anything. */
+export function drains(m: Machine, context: Context): boolean {
   const { kind } = context;
-  if (DRAINS[kind] !== 0) drain(m, cpu);
-  else if (kind === BARRIER && context.mode === MB && m.options.withoutBarrier?.has(m.functionOf(context)) !== true) {
-    drain(m, cpu);
-  }
+  if (DRAINS[kind] !== 0) return true;
+  return kind === BARRIER && context.mode === MB && m.options.withoutBarrier?.has(m.functionOf(context)) !== true;
 }
 
 /** Before an event that is no step: an interrupt or a switch drains its CPU, a FLUSH is this and nothing else. */

@@ -73,9 +73,6 @@ export async function exploreCommand(io: Io, name: string, options: ExploreComma
 function smallSubject(io: Io, name: string, options: ExploreCommandOptions): Subject {
   const asked = findScenario(io, name);
   const given = subjectOf(io, (asked.small ?? asked).name, options);
-  if (given.parameters.memory !== "sc") {
-    throw new UsageError(`explore covers --memory sc alone, not ${given.parameters.memory}; leave it out`);
-  }
   const checks = STATE_CHECKS.filter((check) => given.parameters.checks.includes(check));
   const parameters: Parameters = { ...given.parameters, checks };
   return { ...given, parameters, program: given.scenario.program(parameters) };

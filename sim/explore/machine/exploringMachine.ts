@@ -14,6 +14,7 @@ import { Machine, type MachineOptions } from "../../machine.ts";
 import { type SavedPages, WILD } from "../../memory.ts";
 import { functionById, type Ptr, type Request, running, SPAWN, WAIT_INACTIVE } from "../../op.ts";
 import type { SavedSlab } from "../../slab.ts";
+import type { BufferedStore, StoreBuffer } from "../../storeBuffer.ts";
 import type { Field } from "../../struct.ts";
 import type { Footprints } from "./footprints.ts";
 import { Hash64 } from "./hash64.ts";
@@ -72,6 +73,8 @@ export interface Saved {
   readonly rcuPending: number;
   readonly timersArmed: number;
   readonly queueStamp: number;
+  /** Of each CPU, what is on its way to memory; null without store buffers. */
+  readonly buffers: readonly (readonly BufferedStore[])[] | null;
 }
 
 /** Kernel code asked for something that the way back does not cover. The message says what. */
@@ -109,7 +112,6 @@ export class ExploringMachine extends Machine {
   constructor(options: MachineOptions, loopRounds = Number.POSITIVE_INFINITY) {
     super(options);
     this.kernelCode.loopRounds = loopRounds;
-    if (options.memory === "tso") throw new CannotExplore("store buffers (memory tso)");
     this.slab.keepsTracks = false;
   }
 
@@ -215,6 +217,7 @@ export class ExploringMachine extends Machine {
       rcuPending: this.rcuPending,
       timersArmed: this.timersArmed,
       queueStamp: this.queueStamp,
+      buffers: this.buffers === null ? null : this.buffers.map((buffer) => buffer.save()),
     };
   }
 
@@ -236,6 +239,9 @@ export class ExploringMachine extends Machine {
     this.rcuPending = saved.rcuPending;
     this.timersArmed = saved.timersArmed;
     this.queueStamp = saved.queueStamp;
+    this.buffers?.forEach((buffer, cpu) => {
+      buffer.restore(saved.buffers?.[cpu] ?? []);
+    });
     this.findings.length = 0;
     this.beyondLoop = false;
     this.stale = true;
@@ -286,7 +292,21 @@ export class ExploringMachine extends Machine {
       else this.foldContext(hash, context);
     }
     for (const cpu of this.cpus) this.foldCpu(hash, cpu);
+    if (this.buffers !== null) for (const buffer of this.buffers) this.foldBuffer(hash, buffer);
     return hash.end();
+  }
+
+  /** What is on its way to memory, and whose it is, which a finding names. */
+  private foldBuffer(hash: Hash64, buffer: StoreBuffer): void {
+    hash.word(buffer.count);
+    for (let i = 0; i < buffer.count; i++) {
+      const { at, size, code, value, context, functions, depth } = buffer.entry(i);
+      hash.word(at);
+      hash.word(size * 256 + code);
+      this.mixNumber(hash, value);
+      hash.word(context?.index ?? -1);
+      if (depth >= 0) hash.text(functionById(functions[depth] as number).name);
+    }
   }
 
   /** Takes a number into a hash; a wild one as the eight bytes that it stands for. */

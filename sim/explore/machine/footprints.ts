@@ -4,10 +4,13 @@
  * A *quiet* op commutes with whatever others can do before it, so there need be no choice before it: every schedule in
  * which others come first is the same as one in which it does, with no more preemptions. Quiet are
  *
- * - barriers (memory is sequentially consistent here), the later steps of lock ops (the owner's notes in a lock that is
+ * - barriers, the later steps of lock ops (the owner's notes in a lock that is
  *   held, and the release), the ends of RCU, preemption and interrupt-off sections, which only let others do more, and
- *   their beginnings inside another one;
+ *   their beginnings inside another one; with store buffers, only as far as they let nothing out of them;
  * - accesses to live memory that nobody else accesses, or that nobody writes.
+ *
+ * With store buffers, what others can notice of a store is that it reaches memory. That is quiet by itself if nobody else
+ * accesses the word: then it may as well happen at once.
  *
  * The latter cannot be known beforehand. So each word of memory has a record of who has read it, who has written it, and
  * who was still alive when its object was freed. An op is quiet if by the record with which the search began no other
@@ -60,6 +63,7 @@ import {
   YIELD,
 } from "../../op.ts";
 import type { Cache } from "../../slab.ts";
+import { drains, type StoreBuffer } from "../../storeBuffer.ts";
 import { ALONE, type SharedWords } from "./sharedWords.ts";
 
 /** Tasks that have a bit of their own; the others share the last. */
@@ -151,6 +155,8 @@ export class Footprints {
 
   /** Whether the next step of `context` is quiet. If so it must be taken. */
   isQuiet(cpu: Cpu, context: Context): boolean {
+    const buffer = this.machine.buffers?.[cpu.id];
+    if (buffer !== undefined && buffer.count > 0 && this.letsOut(buffer, context)) return false;
     switch (context.kind) {
       case LOAD:
       case RCU_DEREFERENCE:
@@ -187,13 +193,35 @@ export class Footprints {
     }
   }
 
+  /** Whether the next step of `context` lets a store out of its CPU's store buffer. */
+  private letsOut(buffer: StoreBuffer, context: Context): boolean {
+    const { kind, field } = context;
+    if (buffer.full || kind === READ_LOCK || kind === WRITE_LOCK || kind === READ_UNLOCK || kind === WRITE_UNLOCK) {
+      return true;
+    }
+    if (drains(this.machine, context)) return true;
+    if (kind !== LOAD && kind !== RCU_DEREFERENCE && kind !== UPDATE) return false;
+    return buffer.coversInPart(this.fieldAt(context), this.machine.layout.size[field] as number);
+  }
+
+  /** Whether the oldest store of a CPU that is on its way to memory may as well get there at once. */
+  isQuietFlush(cpu: Cpu): boolean {
+    const buffer = this.machine.buffers?.[cpu.id];
+    const entry = buffer === undefined || buffer.count === 0 ? undefined : buffer.entry(0);
+    if (entry === undefined || entry.context === null) return false;
+    if (this.machine.memory.shadow[entry.at >> 3] !== SHADOW_OK) return false;
+    return this.isQuietAt(entry.at >> 3, bitOf(entry.context), true);
+  }
+
   private isQuietAccess(context: Context, writes: boolean): boolean {
     const { machine } = this;
     const at = context.ptr + (machine.offset[context.field] as number) - ARENA;
     if (!(at >= 0 && at < machine.memory.size)) return false;
     if (machine.memory.shadow[at >> 3] !== SHADOW_OK) return false;
-    const word = at >> 3;
-    const bit = bitOf(context);
+    return this.isQuietAt(at >> 3, bitOf(context), writes);
+  }
+
+  private isQuietAt(word: number, bit: number, writes: boolean): boolean {
     const { knownReaders, knownWriters, knownOutlived } = this;
     if (!alone(knownReaders, knownWriters, knownOutlived, word, bit, writes)) return false;
     const quiet = writes ? this.quietWrites : this.quietReads;

@@ -4,7 +4,7 @@
  * CPUs are taken to run one at a time. Whoever took the last step goes on for free; that another goes on although it
  * could is a *preemption*, whether on its own CPU or on another. Where it cannot (it waits for a lock, sleeps, has
  * ended), who is next is free to choose. So is the value of a `choose`, and an interrupt that sends a task from user
- * mode to its work.
+ * mode to its work, and a store that leaves its store buffer.
  *
  * Within a round only free choices are taken, depth first; those that are a preemption are left to the next round (as in
  * Musuvathi and Qadeer, 2007). So each state is visited in the round of the fewest preemptions that lead to it, and
@@ -14,7 +14,18 @@
 import { endOfWorld } from "../../checks/end.ts";
 import type { Context } from "../../context.ts";
 import type { Cpu } from "../../cpu.ts";
-import { eventArgument, eventCpu, eventType, INTERRUPT, PREEMPT, SOFTIRQ, STEP, SWITCH, TIMER } from "../../event.ts";
+import {
+  eventArgument,
+  eventCpu,
+  eventType,
+  FLUSH,
+  INTERRUPT,
+  PREEMPT,
+  SOFTIRQ,
+  STEP,
+  SWITCH,
+  TIMER,
+} from "../../event.ts";
 import { type Finding, findingKey } from "../../finding.ts";
 import { CHOOSE } from "../../op.ts";
 import { CannotExplore, type ExploringMachine, type Saved } from "./exploringMachine.ts";
@@ -446,8 +457,13 @@ export class Search {
     const { machine, last } = this;
     for (let i = 0; i < count; i++) {
       const event = machine.events[i] as number;
-      if (eventType(event) !== STEP) continue;
+      const type = eventType(event);
+      if (type !== STEP && type !== FLUSH) continue;
       const cpu = machine.cpus[eventCpu(event)] as Cpu;
+      if (type === FLUSH) {
+        if (footprints.isQuietFlush(cpu)) return event;
+        continue;
+      }
       // Only who took the last step can go on for nothing.
       if (cpu.active() === last && last !== null && footprints.isQuiet(cpu, last)) return event;
     }
@@ -505,7 +521,7 @@ export class Search {
   private cost(event: number, goesOn: boolean): number {
     const type = eventType(event);
     if (type === PREEMPT) return 1;
-    if (!goesOn) return 0;
+    if (!goesOn || type === FLUSH) return 0;
     return this.isOwn(event) ? 0 : 1;
   }
 
@@ -537,7 +553,7 @@ export class Search {
     const type = eventType(event);
     if (type === SWITCH) this.last = machine.contexts[eventArgument(event)] as Context;
     else if (type === PREEMPT) this.last = null;
-    else if (type !== TIMER && type !== SOFTIRQ) this.last = cpu?.active() ?? null;
+    else if (type !== TIMER && type !== SOFTIRQ && type !== FLUSH) this.last = cpu?.active() ?? null;
     const { footprints, switches } = this.options;
     if (switches !== Number.POSITIVE_INFINITY && this.isSwitch(event)) this.switches++;
     footprints?.record(event);
