@@ -24,9 +24,9 @@ function replay(
   for (const { step, by, subject, pointer, value } of run.notes) {
     const event = reader.eventOf(by, subject, pointer, value);
     if (event === null) continue;
-    if (event.type === "engine-attached" && spec.state.structs[event.utrace] === undefined) {
+    if (event.type === "engine-attached" && spec.state.structs.get(event.utrace) === undefined) {
       // A member of a task that was there before the run began: nobody said that it is.
-      const task = spec.state.calls[by]?.target ?? 0;
+      const task = spec.state.calls.get(by)?.target ?? 0;
       spec.step({ type: "struct-live", by: 0, utrace: event.utrace, task });
     }
     look(step, event, spec.state);
@@ -42,7 +42,7 @@ const PROMISED = new Set(["report-comes", "stop-comes", "detach-comes", "report-
 /** A call that returned with the promise of a report. */
 const promises = (event: SpecEvent, state: SpecState): boolean => {
   if (event.type !== "call-end" || event.call !== "utrace_control") return false;
-  const action = state.calls[event.by]?.argument;
+  const action = state.calls.get(event.by)?.argument;
   if (action === UTRACE_STOP) return event.result === -EINPROGRESS;
   return event.result === 0 && (action === UTRACE_REPORT || action === UTRACE_INTERRUPT);
 };

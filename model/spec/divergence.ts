@@ -11,11 +11,11 @@ const CALLBACKS = Object.entries(UTRACE_EVENT);
 /** The task that an event is about; 0 if it is about none that is known. */
 function subjectOf({ engines, structs, calls }: SpecState, event: SpecEvent): number {
   if ("task" in event) return event.task;
-  const engine = "engine" in event ? event.engine : (calls[event.by]?.engine ?? 0);
-  if (engine !== 0) return engines[engine]?.task ?? 0;
-  if ("utrace" in event) return structs[event.utrace]?.task ?? 0;
+  const engine = "engine" in event ? event.engine : (calls.get(event.by)?.engine ?? 0);
+  if (engine !== 0) return engines.get(engine)?.task ?? 0;
+  if ("utrace" in event) return structs.get(event.utrace)?.task ?? 0;
   if ("target" in event) return event.target;
-  return calls[event.by]?.target ?? 0;
+  return calls.get(event.by)?.target ?? 0;
 }
 
 /** Events of every type with the objects of `event`; of those with an argument, all that make a difference. */
@@ -92,14 +92,14 @@ export function describeDivergence(
   const { type, ...rest } = event;
   const lines = [`${sentence} (rule ${name})`, `step: ${type} ${write(rest)}`];
   if (task !== 0) lines.push(`task ${hex(task)}: ${write(taskOf(state, task))}`);
-  for (const [utrace, struct] of Object.entries(state.structs)) {
+  for (const [utrace, struct] of state.structs) {
     if (struct.task === task) lines.push(`struct ${hex(Number(utrace))}: ${struct.life}`);
   }
   const engine = "engine" in event ? event.engine : 0;
-  for (const [number, known] of Object.entries(state.engines)) {
+  for (const [number, known] of state.engines) {
     if (known.task === task || Number(number) === engine) lines.push(`engine ${hex(Number(number))}: ${write(known)}`);
   }
-  const call = state.calls[event.by];
+  const call = state.calls.get(event.by);
   if (call !== undefined) lines.push(`call: ${write(call)}`);
   const allowed = allowedInstead(state, event);
   lines.push(`allowed: ${allowed.length === 0 ? "nothing of its kind" : allowed.join(", ")}`);

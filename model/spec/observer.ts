@@ -109,7 +109,7 @@ function observerOf(machine: Machine): NonNullable<Machine["onNote"]> {
   const run = new SpecRun();
   let diverged = false;
   return (context: Context, subject: string, pointer: number, value: number) => {
-    if (diverged) return;
+    if (diverged || (subject === "user-mode" && run.isCalm(pointer))) return;
     const noted = reader.eventOf(context.softirq ? 0 : context.task, subject, pointer, value);
     if (noted === null) return;
     const resumed = noted.type === "call-end" ? run.resumedBy(noted.by) : 0;

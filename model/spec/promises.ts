@@ -15,7 +15,16 @@ import {
   UTRACE_STOP,
 } from "../utrace/events.ts";
 import type { EventOf } from "./events.ts";
-import { ANY_CALLBACK, type EngineState, type Mutable, type MutableCall, type MutableEngine } from "./state.ts";
+import {
+  ANY_CALLBACK,
+  type EngineState,
+  every,
+  filter,
+  type Mutable,
+  type MutableCall,
+  type MutableEngine,
+  some,
+} from "./state.ts";
 
 /** A defect of the posted code by which a promise is not kept, and which the specification excuses. */
 export interface Excuse {
@@ -62,10 +71,11 @@ export const EXCUSES: readonly Excuse[] = [
 
 /** Whether any engine of a task may have been heard of by its hooks: it has asked for events, or is just about to. */
 function asksForEvents(state: Mutable, task: number): boolean {
-  for (const engine of Object.values(state.engines)) {
+  for (const engine of state.engines.values()) {
     if (engine.task === task && engine.life !== "detached" && engine.mask !== 0) {
-      return !Object.values(state.calls).some(
-        ({ call, engine: of }) => call === "utrace_set_events" && state.engines[of]?.task === task,
+      return !some(
+        state.calls,
+        ({ call, engine: of }) => call === "utrace_set_events" && state.engines.get(of)?.task === task,
       );
     }
   }
@@ -73,7 +83,7 @@ function asksForEvents(state: Mutable, task: number): boolean {
 }
 
 const callsOn = (state: Mutable, task: number): MutableCall[] =>
-  Object.values(state.calls).filter(({ engine }) => state.engines[engine]?.task === task);
+  filter(state.calls, ({ engine }) => state.engines.get(engine)?.task === task);
 
 const forget = (engine: MutableEngine): void => {
   engine.owed = false;
@@ -84,12 +94,11 @@ const forget = (engine: MutableEngine): void => {
 /** Whether a call that begins now may come upon a known defect. */
 export const beginsExcused = (state: Mutable, task: number): boolean =>
   !state.strict &&
-  (state.tasks[task]?.jctl === true ||
-    Object.values(state.structs).some((struct) => struct.task === task && struct.unannounced));
+  (state.tasks.get(task)?.jctl === true || some(state.structs, (struct) => struct.task === task && struct.unannounced));
 
 /** An attach has set `report` without a word to the task. */
 export function noteUnannounced(state: Mutable, { utrace }: EventOf<"report-unannounced">): void {
-  const struct = state.structs[utrace];
+  const struct = state.structs.get(utrace);
   if (struct === undefined) return;
   struct.unannounced = true;
   if (!state.strict) for (const call of callsOn(state, struct.task)) call.excused = true;
@@ -98,21 +107,22 @@ export function noteUnannounced(state: Mutable, { utrace }: EventOf<"report-unan
 /** The task has gone by a hook at which it would have found what it was asked. */
 export function notePassedBy(state: Mutable, { task }: EventOf<"report-passed-by">): void {
   if (state.strict || asksForEvents(state, task)) return;
-  for (const engine of Object.values(state.engines)) if (engine.task === task) forget(engine);
+  for (const engine of state.engines.values()) if (engine.task === task) forget(engine);
   for (const call of callsOn(state, task)) call.excused = true;
   // What was asked stays noted in the struct, so that the next who asks believes the task to be told of it.
-  for (const struct of Object.values(state.structs)) if (struct.task === task) struct.unannounced = true;
+  for (const struct of state.structs.values()) if (struct.task === task) struct.unannounced = true;
 }
 
 /** Whether a task stops though nobody would resume it. */
 export const isOrphan = (state: Mutable, task: number): boolean =>
   !(
     state.strict ||
-    (Object.values(state.engines).some(
+    (some(
+      state.engines,
       (engine) =>
         engine.task === task && engine.wantsStop && (engine.life === "attached" || engine.life === "attaching"),
     ) &&
-      Object.values(state.structs).every((struct) => struct.task !== task || struct.life === "live"))
+      every(state.structs, (struct) => struct.task !== task || struct.life === "live"))
   );
 
 /** The callback that a report has to come to, of an engine that is on the list and stays as it is. */
@@ -124,14 +134,14 @@ function expected({ life, mask }: Readonly<EngineState>, event: number): number 
 
 /** A report keeps what was promised to the engines on the list. */
 export function beginReport(state: Mutable, { task, event }: EventOf<"report-begin">): void {
-  for (const engine of Object.values(state.engines)) {
+  for (const engine of state.engines.values()) {
     if (engine.task !== task || engine.life === "detached") continue;
     engine.expects = expected(engine, event);
     if (engine.life !== "attaching") engine.owed = false;
     if (event === UTRACE_EVENT.JCTL && engine.life === "attaching" && !state.strict) forget(engine);
   }
   for (const call of callsOn(state, task)) {
-    const engine = state.engines[call.engine] as MutableEngine;
+    const engine = state.engines.get(call.engine) as MutableEngine;
     if (engine.life !== "attaching") call.answered = true;
     else if (event === UTRACE_EVENT.JCTL && !state.strict) call.excused = true;
     if (call.call === "utrace_set_events") engine.expects = 0;
@@ -142,20 +152,20 @@ export function beginReport(state: Mutable, { task, event }: EventOf<"report-beg
 /** A pass in the signal path, at its begin and at its end: what an engine wants may have changed in between. */
 export function overlookInSignalPass(state: Mutable, task: number): void {
   if (state.strict) return;
-  for (const engine of Object.values(state.engines)) {
+  for (const engine of state.engines.values()) {
     if (engine.task !== task) continue;
     if ((engine.mask & UTRACE_EVENT.QUIESCE) === 0) engine.stopDue = false;
     engine.leaveDue = false;
   }
   for (const call of callsOn(state, task)) {
-    const overlooked = ((state.engines[call.engine]?.mask ?? 0) & UTRACE_EVENT.QUIESCE) === 0;
+    const overlooked = ((state.engines.get(call.engine)?.mask ?? 0) & UTRACE_EVENT.QUIESCE) === 0;
     if (overlooked || call.argument === UTRACE_DETACH) call.excused = true;
   }
 }
 
 /** What utrace_control promises by returning `result`. */
 export function endControl(state: Mutable, call: Readonly<MutableCall>, engine: MutableEngine, result: number): void {
-  if ((state.tasks[engine.task]?.life ?? "alive") !== "alive" || call.excused) return;
+  if ((state.tasks.get(engine.task)?.life ?? "alive") !== "alive" || call.excused) return;
   const listed = engine.life === "attached" || engine.life === "attaching";
   const { argument } = call;
   const asked =

@@ -66,7 +66,7 @@ const matches = (state: SpecState, call: Readonly<CallState>): boolean =>
       (!has(call, UTRACE_ATTACH_MATCH_DATA) || engine.data === call.data),
   );
 
-const engineOf = ({ engines }: SpecState, { engine }: Readonly<CallState>) => engines[engine];
+const engineOf = ({ engines }: SpecState, { engine }: Readonly<CallState>) => engines.get(engine);
 /** The task that an engine was attached to; the caller may not know that it is gone. */
 const tracedBy = (state: SpecState, call: Readonly<CallState>): Readonly<TaskState> =>
   taskOf(state, engineOf(state, call)?.task ?? call.target);
@@ -87,7 +87,7 @@ const wantsNoStop = (state: SpecState, call: Readonly<CallState>): boolean =>
   !(wantsStop(state, call) && isAttached(state, call));
 /** What the caller has examined with this engine. */
 const examOf = ({ exams }: SpecState, { by, engine }: Readonly<CallState>): Readonly<ExamState> | undefined =>
-  exams[by]?.engine === engine ? exams[by] : undefined;
+  exams.get(by)?.engine === engine ? exams.get(by) : undefined;
 
 const returns = (call: CallName, ...rows: readonly Omit<Return, "call">[]): Return[] =>
   rows.map((row) => ({ ...row, call }));

@@ -9,7 +9,7 @@ import { EINPROGRESS } from "../linux/errno.ts";
 import { UTRACE_DETACH, UTRACE_EVENT, UTRACE_EVENT_SIGNAL_ALL, UTRACE_STOP } from "../utrace/events.ts";
 import type { EventOf, SpecEvent, SpecEventType } from "./events.ts";
 import { returnOf } from "./returns.ts";
-import { type EngineState, enginesOf, nextLife, type SpecState, taskOf } from "./state.ts";
+import { type EngineState, enginesOf, every, nextLife, type SpecState, some, taskOf } from "./state.ts";
 
 /** One rule. */
 export interface Rule {
@@ -33,8 +33,9 @@ function rule<T extends SpecEventType>(
 
 type CallbackBegin = EventOf<"callback-begin">;
 const called = (state: SpecState, { engine }: CallbackBegin): Readonly<EngineState> | undefined =>
-  state.engines[engine];
-const taskOfEngine = (state: SpecState, { engine }: CallbackBegin) => taskOf(state, state.engines[engine]?.task ?? 0);
+  state.engines.get(engine);
+const taskOfEngine = (state: SpecState, { engine }: CallbackBegin) =>
+  taskOf(state, state.engines.get(engine)?.task ?? 0);
 const isReap = ({ callback }: CallbackBegin): boolean => callback === UTRACE_EVENT.REAP;
 
 /** Events of which an engine must have asked for one to get this callback. */
@@ -50,48 +51,48 @@ const belongs = (callback: number, event: number): boolean =>
 const holders = (state: SpecState, task: number) => enginesOf(state, task).filter(({ holds }) => holds);
 
 const structLife = (state: SpecState, event: { readonly type: SpecEventType; readonly utrace: number }): boolean =>
-  nextLife("struct", state.structs[event.utrace]?.life ?? "absent", event.type) !== undefined;
+  nextLife("struct", state.structs.get(event.utrace)?.life ?? "absent", event.type) !== undefined;
 
 const STRUCTS: readonly Rule[] = [
   rule("struct-once", ["struct-live"], "a struct begins to live only once", (state, { utrace }) => {
-    return state.structs[utrace] === undefined;
+    return state.structs.get(utrace) === undefined;
   }),
   rule("one-struct", ["struct-live"], "a task has one live struct at most", (state, { task }) =>
-    Object.values(state.structs).every((other) => other.life !== "live" || other.task !== task),
+    every(state.structs, (other) => other.life !== "live" || other.task !== task),
   ),
   rule("struct-taken", ["struct-dying"], "a struct is taken from its task once, while it lives", structLife),
   rule("struct-freed", ["struct-freed"], "only a struct that was taken from its task is freed, once", structLife),
   rule("struct-empty", ["struct-freed"], "a struct is freed only when no engine is on its lists", (state, { utrace }) =>
-    Object.values(state.engines).every((engine) => engine.utrace !== utrace || engine.life === "detached"),
+    every(state.engines, (engine) => engine.utrace !== utrace || engine.life === "detached"),
   ),
 ];
 
 const engineLife = (state: SpecState, event: { readonly type: SpecEventType; readonly engine: number }): boolean =>
-  nextLife("engine", state.engines[event.engine]?.life ?? "absent", event.type) !== undefined;
+  nextLife("engine", state.engines.get(event.engine)?.life ?? "absent", event.type) !== undefined;
 
 const ENGINES: readonly Rule[] = [
   rule("attached-once", ["engine-attached"], "an engine is attached only once", engineLife),
   rule("attached-to-live", ["engine-attached"], "an engine is attached only to a live struct", (state, { utrace }) => {
-    return state.structs[utrace]?.life === "live";
+    return state.structs.get(utrace)?.life === "live";
   }),
   rule("marked-on-list", ["engine-detaching"], "an engine is marked as detached only while on a list", engineLife),
   rule("detached-once", ["engine-detached"], "an engine is taken off its list exactly once", engineLife),
   rule("released-detached", ["engine-freed"], "only an engine that is off all lists is released, once", engineLife),
   rule("released-last", ["engine-freed"], "an engine is released only with its last reference", (state, { engine }) => {
-    return (state.engines[engine]?.refs ?? 0) === 0;
+    return (state.engines.get(engine)?.refs ?? 0) === 0;
   }),
   rule(
     "reference-held",
     ["engine-get", "engine-put"],
     "a reference is taken or dropped only while there is one",
-    (state, { engine }) => (state.engines[engine]?.refs ?? 0) >= 1,
+    (state, { engine }) => (state.engines.get(engine)?.refs ?? 0) >= 1,
   ),
   rule(
     "attached-reference",
     ["engine-put"],
     "an engine on a list keeps the reference for being attached",
     (state, { engine }) => {
-      const known = state.engines[engine];
+      const known = state.engines.get(engine);
       return known === undefined || known.life === "detached" || known.refs > 1;
     },
   ),
@@ -173,7 +174,7 @@ const CALLBACKS: readonly Rule[] = [
     return !isReap(event) || taskOfEngine(state, event).life === "reaped";
   }),
   rule("callback-ends", ["callback-end"], "a callback ends that runs", (state, { engine }) => {
-    return taskOf(state, state.engines[engine]?.task ?? 0).running === engine;
+    return taskOf(state, state.engines.get(engine)?.task ?? 0).running === engine;
   }),
 ];
 
@@ -228,16 +229,16 @@ const PROMISES: readonly Rule[] = [
     ["call-end"],
     "a call that finds a task stopped, and leaves no engine that wants it so, resumes it",
     (state, { by, result }) => {
-      const call = state.calls[by];
+      const call = state.calls.get(by);
       if (call?.call !== "utrace_control" || !call.stopped || result !== 0) return true;
-      const traced = state.engines[call.engine]?.task;
+      const traced = state.engines.get(call.engine)?.task;
       if (traced === undefined || call.argument === UTRACE_STOP) return true;
       const { killed, life } = taskOf(state, traced);
       return killed || life !== "alive" || isWantedStopped(state, traced) || othersCall(state, by, traced);
     },
   ),
   rule("resumed-wakes", ["call-end"], "a call that resumes a task leaves it awake", (state, { by, asleep }) => {
-    return asleep !== true || state.calls[by]?.resumed !== true;
+    return asleep !== true || state.calls.get(by)?.resumed !== true;
   }),
 ];
 
@@ -247,7 +248,7 @@ const isWantedStopped = (state: SpecState, task: number): boolean =>
   enginesOf(state, task).some(({ life, wantsStop }) => wantsStop && life !== "detaching");
 /** Another call about the same task is under way, and may be what it waits for. */
 const othersCall = (state: SpecState, by: number, task: number): boolean =>
-  Object.values(state.calls).some((other) => other.by !== by && state.engines[other.engine]?.task === task);
+  some(state.calls, (other) => other.by !== by && state.engines.get(other.engine)?.task === task);
 
 const TASKS: readonly Rule[] = [
   rule(
@@ -264,7 +265,7 @@ const TASKS: readonly Rule[] = [
     "a task is freed only when no engine and no live struct is left of it",
     (state, { task }) =>
       enginesOf(state, task).length === 0 &&
-      Object.values(state.structs).every((struct) => struct.task !== task || struct.life !== "live"),
+      every(state.structs, (struct) => struct.task !== task || struct.life !== "live"),
   ),
   rule("stop-itself", ["task-stopped"], "a task stops by itself, once, while it lives", (state, event) => {
     const { life, stop } = taskOf(state, event.task);
@@ -296,9 +297,14 @@ const TASKS: readonly Rule[] = [
 
 const CALLS: readonly Rule[] = [
   rule("call-alone", ["call-begin"], "a caller makes one call at a time", (state, { by }) => {
-    return state.calls[by] === undefined;
+    return state.calls.get(by) === undefined;
   }),
-  rule("call-ends", ["call-end"], "a call ends that began", (state, { by, call }) => state.calls[by]?.call === call),
+  rule(
+    "call-ends",
+    ["call-end"],
+    "a call ends that began",
+    (state, { by, call }) => state.calls.get(by)?.call === call,
+  ),
   rule("call-returns", ["call-end"], "a call returns what it is documented to return", (_state, { call, result }) => {
     return returnOf(call, result) !== undefined;
   }),
@@ -307,7 +313,7 @@ const CALLS: readonly Rule[] = [
     ["call-end"],
     "a call returns what there was a reason for while it ran",
     (state, { by, result }) => {
-      return state.calls[by]?.possible.includes(Math.min(result, 0)) === true;
+      return state.calls.get(by)?.possible.includes(Math.min(result, 0)) === true;
     },
   ),
   rule(
@@ -315,10 +321,10 @@ const CALLS: readonly Rule[] = [
     ["call-end"],
     "who asks for a stop wants it from then on, and who asks for anything else no longer does",
     (state, { by, result }) => {
-      const call = state.calls[by];
+      const call = state.calls.get(by);
       if (call?.call !== "utrace_control" || call.argument === UTRACE_DETACH || call.overruled) return true;
       if (result !== 0 && result !== -EINPROGRESS) return true;
-      const engine = state.engines[call.engine];
+      const engine = state.engines.get(call.engine);
       if (engine === undefined || engine.life === "detaching" || engine.life === "detached") return true;
       return engine.wantsStop === (call.argument === UTRACE_STOP);
     },
@@ -328,9 +334,9 @@ const CALLS: readonly Rule[] = [
     ["call-end"],
     "a detach that returns 0 has detached, and no callback of the engine runs",
     (state, event) => {
-      const call = state.calls[event.by];
+      const call = state.calls.get(event.by);
       if (call?.call !== "utrace_control" || call.argument !== UTRACE_DETACH || event.result !== 0) return true;
-      const engine = state.engines[call.engine];
+      const engine = state.engines.get(call.engine);
       if (engine === undefined) return true;
       return (
         (engine.life === "detaching" || engine.life === "detached") &&
@@ -343,7 +349,9 @@ const CALLS: readonly Rule[] = [
     ["call-end"],
     "an attach gives an engine that the caller has a reference to",
     (state, event) => {
-      return event.call !== "utrace_attach_task" || event.result < 0 || (state.engines[event.result]?.refs ?? 0) >= 1;
+      return (
+        event.call !== "utrace_attach_task" || event.result < 0 || (state.engines.get(event.result)?.refs ?? 0) >= 1
+      );
     },
   ),
 ];

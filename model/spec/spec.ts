@@ -3,7 +3,7 @@
  *
  * {@link transition} is the pure form. {@link SpecRun} takes the same steps in a state of its own, for who takes many.
  */
-import { Immer } from "immer";
+import { enableMapSet, Immer } from "immer";
 import {
   UTRACE_DETACH,
   UTRACE_EVENT,
@@ -31,11 +31,14 @@ import {
   type MutableEngine,
   type MutableTask,
   NEW_TASK,
+  newWorld,
   nextLife,
   type SpecState,
+  some,
 } from "./state.ts";
 
 /** States are handed from transition to transition and nowhere else, so freezing them would be wasted work. */
+enableMapSet();
 const immer = new Immer({ autoFreeze: false });
 
 /** A transition that the specification does not have. */
@@ -63,12 +66,14 @@ export function transition(state: SpecState, event: SpecEvent): SpecState {
 /** A run under the eyes of the specification. */
 export class SpecRun {
   readonly state: Mutable;
+  /** Tasks whose last step in user mode was right, while nothing has happened since but such steps: they change nothing. */
+  private readonly calm = new Set<number>();
 
   /**
    * @param strict - Known defects of the posted code are no excuse.
    */
   constructor(strict = false) {
-    this.state = { structs: {}, engines: {}, tasks: {}, calls: {}, exams: {}, attached: 0, strict };
+    this.state = newWorld(strict);
   }
 
   /**
@@ -77,24 +82,33 @@ export class SpecRun {
    * @returns the rule that forbids it, in which case nothing has changed; null if none does.
    */
   step(event: SpecEvent): Rule | null {
+    const inUserMode = event.type === "user-mode";
+    if (!inUserMode && this.calm.size > 0) this.calm.clear();
     const broken = brokenRule(this.state, event);
-    if (broken === null) apply(this.state, event);
-    return broken;
+    if (broken !== null) return broken;
+    apply(this.state, event);
+    if (inUserMode) this.calm.add(event.task);
+    return null;
+  }
+
+  /** Whether another step in user mode of this task needs no look: most of what happens is such steps. */
+  isCalm(task: number): boolean {
+    return this.calm.has(task);
   }
 
   /** The task that the call of this caller has resumed, and that has not gone on since; 0 if there is none. */
   resumedBy(by: number): number {
-    const call = this.state.calls[by];
+    const call = this.state.calls.get(by);
     if (call?.resumed !== true) return 0;
-    const traced = this.state.engines[call.engine]?.task ?? 0;
-    return this.state.tasks[traced]?.stop === "resumed" ? traced : 0;
+    const traced = this.state.engines.get(call.engine)?.task ?? 0;
+    return this.state.tasks.get(traced)?.stop === "resumed" ? traced : 0;
   }
 }
 
 /** What an event that is allowed changes. */
 function apply(state: Mutable, event: SpecEvent): void {
   change(state, event);
-  for (const call of Object.values(state.calls)) noteReasons(state, call);
+  for (const call of state.calls.values()) noteReasons(state, call);
 }
 
 /** Adds the results for which there is a reason now. */
@@ -105,14 +119,14 @@ function noteReasons(state: SpecState, call: MutableCall): void {
 }
 
 function task(state: Mutable, number: number): MutableTask {
-  let known = state.tasks[number];
+  let known = state.tasks.get(number);
   if (known === undefined) {
     known = { ...NEW_TASK };
-    state.tasks[number] = known;
+    state.tasks.set(number, known);
   }
   return known;
 }
-const engineOf = (state: Mutable, engine: number): MutableEngine => state.engines[engine] as MutableEngine;
+const engineOf = (state: Mutable, engine: number): MutableEngine => state.engines.get(engine) as MutableEngine;
 
 /** Takes the step of a life that an event stands for; the rules have seen to it that there is one. */
 function advance<L extends string>(
@@ -126,19 +140,19 @@ function advance<L extends string>(
 function change(state: Mutable, event: SpecEvent): void {
   switch (event.type) {
     case "struct-live":
-      state.structs[event.utrace] = { life: "live", task: event.task, unannounced: false };
+      state.structs.set(event.utrace, { life: "live", task: event.task, unannounced: false });
       break;
     case "struct-dying":
-      advance("struct", state.structs[event.utrace], event.type);
+      advance("struct", state.structs.get(event.utrace), event.type);
       break;
     case "struct-freed":
-      delete state.structs[event.utrace];
+      state.structs.delete(event.utrace);
       break;
     case "engine-attached":
       attach(state, event);
       break;
     case "engines-spliced":
-      for (const engine of Object.values(state.engines)) {
+      for (const engine of state.engines.values()) {
         if (engine.utrace === event.utrace && engine.life === "attaching") engine.life = "attached";
       }
       break;
@@ -157,10 +171,10 @@ function change(state: Mutable, event: SpecEvent): void {
       engineOf(state, event.engine).refs--;
       break;
     case "engine-freed":
-      delete state.engines[event.engine];
+      state.engines.delete(event.engine);
       break;
     case "events-set": {
-      const engine = state.engines[event.engine];
+      const engine = state.engines.get(event.engine);
       if (engine === undefined) break;
       engine.mask = event.events;
       engine.may |= event.events;
@@ -168,7 +182,7 @@ function change(state: Mutable, event: SpecEvent): void {
       break;
     }
     case "wants-stop": {
-      const engine = state.engines[event.engine];
+      const engine = state.engines.get(event.engine);
       if (engine === undefined) break;
       engine.wantsStop = event.wants;
       overrule(state, event);
@@ -184,7 +198,7 @@ function change(state: Mutable, event: SpecEvent): void {
       advance("task", task(state, event.task), event.type);
       break;
     case "task-freed":
-      delete state.tasks[event.task];
+      state.tasks.delete(event.task);
       break;
     case "task-killed":
       task(state, event.task).killed = true;
@@ -195,7 +209,7 @@ function change(state: Mutable, event: SpecEvent): void {
       break;
     case "task-stopped":
       Object.assign(task(state, event.task), { stop: "stopped", orphan: isOrphan(state, event.task) });
-      for (const engine of Object.values(state.engines)) {
+      for (const engine of state.engines.values()) {
         if (engine.task === event.task && engine.wantsStop && engine.life !== "detaching") engine.holds = true;
         if (engine.task === event.task) engine.stopDue = false;
       }
@@ -214,7 +228,7 @@ function change(state: Mutable, event: SpecEvent): void {
       break;
     case "user-return":
       noteRan(state, event.task);
-      if (state.tasks[event.task]?.jctl === true) task(state, event.task).jctl = false;
+      if (state.tasks.get(event.task)?.jctl === true) task(state, event.task).jctl = false;
       break;
     case "user-mode":
       noteRan(state, event.task);
@@ -223,12 +237,12 @@ function change(state: Mutable, event: SpecEvent): void {
       noteUnannounced(state, event);
       break;
     case "report-taken": {
-      const struct = state.structs[event.utrace];
+      const struct = state.structs.get(event.utrace);
       if (struct !== undefined) struct.unannounced = false;
       break;
     }
     case "report-declined": {
-      const call = state.calls[event.by];
+      const call = state.calls.get(event.by);
       if (call !== undefined && !state.strict) call.excused = true;
       break;
     }
@@ -262,10 +276,10 @@ function change(state: Mutable, event: SpecEvent): void {
 }
 
 function attach(state: Mutable, { engine, utrace, by }: EventOf<"engine-attached">): void {
-  const call = state.calls[by];
-  state.engines[engine] = {
+  const call = state.calls.get(by);
+  state.engines.set(engine, {
     life: "attaching",
-    task: state.structs[utrace]?.task ?? 0,
+    task: state.structs.get(utrace)?.task ?? 0,
     utrace,
     order: state.attached++,
     refs: 2,
@@ -283,13 +297,16 @@ function attach(state: Mutable, { engine, utrace, by }: EventOf<"engine-attached
     stopDue: false,
     leaveDue: false,
     expects: 0,
-  };
+  });
 }
+
+/** In a stop that somebody is there to end. */
+const isHeld = (traced: MutableTask | undefined): boolean => traced?.stop === "stopped" && !traced.orphan;
 
 function beginCall(state: Mutable, event: EventOf<"call-begin">): void {
   const { by, call, target, engine, argument, ops, data } = event;
-  const traced = state.engines[engine]?.task ?? target;
-  state.calls[by] = {
+  const traced = state.engines.get(engine)?.task ?? target;
+  state.calls.set(by, {
     by,
     call,
     target,
@@ -300,21 +317,21 @@ function beginCall(state: Mutable, event: EventOf<"call-begin">): void {
     possible: [],
     answered: false,
     excused: beginsExcused(state, traced),
-    stopped: state.tasks[traced]?.stop === "stopped" && !state.tasks[traced].orphan,
+    stopped: isHeld(state.tasks.get(traced)),
     resumed: false,
     overruled: false,
-  };
+  });
 }
 
 /** Whoever examines the task has seen what no longer holds. */
 function noteRan(state: Mutable, ran: number): void {
-  for (const exam of Object.values(state.exams)) if (exam.task === ran) exam.ran = true;
+  for (const exam of state.exams.values()) if (exam.task === ran) exam.ran = true;
 }
 
 /** Calls that found a task stopped look at another task from now on. */
 function endStop(state: Mutable, event: { readonly by: number; readonly task: number }): void {
-  for (const call of Object.values(state.calls)) {
-    if (!call.stopped || state.engines[call.engine]?.task !== event.task) continue;
+  for (const call of state.calls.values()) {
+    if (!call.stopped || state.engines.get(call.engine)?.task !== event.task) continue;
     call.stopped = false;
     call.resumed = call.by === event.by;
   }
@@ -322,7 +339,7 @@ function endStop(state: Mutable, event: { readonly by: number; readonly task: nu
 
 /** Whether an engine wants a stop has been said: other calls about that may no longer have the last word. */
 function overrule(state: Mutable, { engine, by }: { readonly engine: number; readonly by: number }): void {
-  for (const call of Object.values(state.calls)) if (call.engine === engine && call.by !== by) call.overruled = true;
+  for (const call of state.calls.values()) if (call.engine === engine && call.by !== by) call.overruled = true;
 }
 
 function beginCallback(state: Mutable, { engine, callback }: EventOf<"callback-begin">): void {
@@ -352,20 +369,20 @@ function endCallback(state: Mutable, { engine, action, by }: EventOf<"callback-e
 }
 
 function endCall(state: Mutable, { by, result }: EventOf<"call-end">): void {
-  const call = state.calls[by] as MutableCall;
-  delete state.calls[by];
-  const engine = state.engines[call.engine];
+  const call = state.calls.get(by) as MutableCall;
+  state.calls.delete(by);
+  const engine = state.engines.get(call.engine);
   if (engine === undefined) return;
   if (call.call === "utrace_prepare_examine" && result === 0) {
-    state.exams[by] = { engine: call.engine, task: engine.task, ran: false };
-  } else if (call.call === "utrace_finish_examine") delete state.exams[by];
+    state.exams.set(by, { engine: call.engine, task: engine.task, ran: false });
+  } else if (call.call === "utrace_finish_examine") state.exams.delete(by);
   if (call.call === "utrace_control") endControl(state, call, engine, result);
   if (call.call === "utrace_control" && result === 0) {
     if (call.argument === UTRACE_STOP && engine.life !== "detaching") engine.holds = engine.wantsStop;
     if (engine.life === "detaching" || engine.life === "detached") engine.silent = true;
   }
   const events = call.call === "utrace_set_events" || call.call === "utrace_barrier";
-  if (events && result === 0 && !Object.values(state.calls).some(setsEvents(call.engine))) engine.may = engine.mask;
+  if (events && result === 0 && !some(state.calls, setsEvents(call.engine))) engine.may = engine.mask;
 }
 
 const setsEvents =

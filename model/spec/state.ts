@@ -115,35 +115,60 @@ export interface ExamState {
 
 /** Everything. Engines and the rest by their number, calls by the caller's. */
 export interface SpecState {
-  readonly structs: Readonly<Record<number, Readonly<StructState>>>;
-  readonly engines: Readonly<Record<number, Readonly<EngineState>>>;
-  readonly tasks: Readonly<Record<number, Readonly<TaskState>>>;
-  readonly calls: Readonly<Record<number, Readonly<CallState>>>;
+  readonly structs: ReadonlyMap<number, Readonly<StructState>>;
+  readonly engines: ReadonlyMap<number, Readonly<EngineState>>;
+  readonly tasks: ReadonlyMap<number, Readonly<TaskState>>;
+  readonly calls: ReadonlyMap<number, Readonly<CallState>>;
   /** Examinations by the caller's number. */
-  readonly exams: Readonly<Record<number, Readonly<ExamState>>>;
+  readonly exams: ReadonlyMap<number, Readonly<ExamState>>;
   /** Engines attached so far. */
   readonly attached: number;
   /** Known defects of the posted code are no excuse. */
   readonly strict: boolean;
 }
 
-type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T;
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 /** The same, for who changes it. */
-export type Mutable = Writable<SpecState>;
+export interface Mutable {
+  readonly structs: Map<number, Writable<StructState>>;
+  readonly engines: Map<number, MutableEngine>;
+  readonly tasks: Map<number, MutableTask>;
+  readonly calls: Map<number, MutableCall>;
+  readonly exams: Map<number, Writable<ExamState>>;
+  attached: number;
+  readonly strict: boolean;
+}
 export type MutableTask = Writable<TaskState>;
 export type MutableEngine = Writable<EngineState>;
 export type MutableCall = Writable<CallState>;
 
-/** Nothing has happened yet. */
-export const EMPTY_WORLD: SpecState = {
-  structs: {},
-  engines: {},
-  tasks: {},
-  calls: {},
-  exams: {},
+/** A world in which nothing has happened yet. */
+export const newWorld = (strict: boolean): Mutable => ({
+  structs: new Map(),
+  engines: new Map(),
+  tasks: new Map(),
+  calls: new Map(),
+  exams: new Map(),
   attached: 0,
-  strict: false,
-};
+  strict,
+});
+/** Nothing has happened yet. */
+export const EMPTY_WORLD: SpecState = newWorld(false);
+
+/** Whether one of the objects in a table is so. */
+export function some<T>(table: ReadonlyMap<number, T>, holds: (object: T) => boolean): boolean {
+  for (const object of table.values()) if (holds(object)) return true;
+  return false;
+}
+/** Whether all of them are. */
+export const every = <T>(table: ReadonlyMap<number, T>, holds: (object: T) => boolean): boolean =>
+  !some(table, (object) => !holds(object));
+/** Those that are. */
+export function filter<T>(table: ReadonlyMap<number, T>, holds: (object: T) => boolean): T[] {
+  const found: T[] = [];
+  for (const object of table.values()) if (holds(object)) found.push(object);
+  return found;
+}
 
 /** A task of which nothing is known. */
 export const NEW_TASK: Readonly<TaskState> = {
@@ -159,15 +184,15 @@ export const NEW_TASK: Readonly<TaskState> = {
 };
 
 /** The task of this number. */
-export const taskOf = ({ tasks }: SpecState, task: number): Readonly<TaskState> => tasks[task] ?? NEW_TASK;
+export const taskOf = ({ tasks }: SpecState, task: number): Readonly<TaskState> => tasks.get(task) ?? NEW_TASK;
 
 /** Engines of a task that are on its lists. */
 export const enginesOf = ({ engines }: SpecState, task: number): Readonly<EngineState>[] =>
-  Object.values(engines).filter((engine) => engine.task === task && engine.life !== "detached");
+  filter(engines, (engine) => engine.task === task && engine.life !== "detached");
 
 /** The live struct of a task. */
 export const hasStruct = ({ structs }: SpecState, task: number): boolean =>
-  Object.values(structs).some((struct) => struct.task === task && struct.life === "live");
+  some(structs, (struct) => struct.task === task && struct.life === "live");
 
 /** One step of a life. */
 export interface Transition {
