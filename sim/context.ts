@@ -41,6 +41,8 @@ export class Context {
   finished = false;
   /** Times it was switched out: nvcsw + nivcsw. */
   switches = 0;
+  /** Somebody has been told that number, and may compare it with a later one. */
+  switchesTold = false;
   /** Whether it was put back on the queue by a preemption, not by its own call. */
   preempted = false;
   stackPointer: Ptr;

@@ -997,6 +997,7 @@ export class Machine implements SlabHost {
       case WAIT_INACTIVE: {
         const target = this.contextOf.get(context.ptr);
         const same = target !== undefined && !target.finished && this.peekState(context.ptr) === context.value;
+        if (same) target.switchesTold = true;
         return this.complete(same ? target.switches + 1 : 0);
       }
       case ALLOC:

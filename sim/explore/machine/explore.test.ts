@@ -27,6 +27,8 @@ import {
   spin_unlock,
   store,
   sys_sched_yield,
+  wait_task_inactive,
+  wake_up_state,
 } from "../../primitives.ts";
 import { execute, type Program } from "../../run.ts";
 import type { Cache } from "../../slab.ts";
@@ -165,6 +167,39 @@ function blind(memory: "sc" | "tso", barriers: boolean): Program {
     { memory },
   );
 }
+
+/** Sleeps twice, each time until it is woken. */
+const sleepsTwice = kernel(function* sleeps_twice(at: Ptr) {
+  for (let i = 0; i < 2; i++) {
+    yield* store(current(), plain_task.fields.state, 1);
+    yield* store(at, C.a, i + 1);
+    yield* schedule();
+  }
+});
+const wakes = kernel(function* wakes_twice(task: Ptr) {
+  for (let left = 2; left > 0; ) {
+    yield* forget("again", left);
+    if ((yield* wake_up_state(task, 1)) !== 0) left--;
+    else yield* sys_sched_yield();
+  }
+});
+/** Examines a sleeper, and would not notice that it has run in between, but for the number of its switches. */
+const examines = kernel(function* examines_a_sleeper(at: Ptr, task: Ptr, notices: boolean) {
+  const ncsw = yield* wait_task_inactive(task, 1);
+  if (ncsw === 0) return;
+  const before = yield* load(at, C.a);
+  const after = yield* load(at, C.a);
+  const again = yield* wait_task_inactive(task, 1);
+  yield* BUG_ON(again !== 0 && before !== after && (again === ncsw || !notices), "it ran", "explored.c:6");
+});
+const examined = (notices: boolean): Program =>
+  tiny((m) => {
+    const at = m.allocStaticStruct(cell);
+    const task = m.spawn(0, { comm: "sleeper" }, sleepsTwice, at);
+    m.bind(task, 0);
+    m.bind(m.spawn(0, { comm: "waker" }, wakes, task), 0);
+    m.bind(m.spawn(0, { comm: "debugger" }, examines, at, task, notices), 1);
+  });
 
 const keys = (program: Program, options: Parameters<typeof exploreMachine>[1]) =>
   exploreMachine(program, options)
@@ -371,6 +406,21 @@ describe("exploring a program on the machine", () => {
     const few = exploreMachine(plain, { statesMax: 128, reduces: false });
     expect(few).toMatchObject({ complete: false, bounds: { statesMax: 128, hit: ["statesMax"] } });
     expect(exploreMachine(plain, { statesMax: 2 ** 16 })).toMatchObject({ complete: true, bounds: { hit: [] } });
+  });
+
+  test("counts the switches of a task that somebody was told of", () => {
+    const preemptions = 2;
+    const sure = exploreMachine(examined(true), { preemptions });
+    expect(sure).toMatchObject({ complete: true, findings: [] });
+    const blindly = exploreMachine(examined(false), { preemptions });
+    expect(blindly.findings.map(({ finding }) => finding.kind)).toEqual(["bug-on"]);
+    for (const notices of [true, false]) {
+      const shown = (options: Parameters<typeof exploreMachine>[1]) => {
+        const { outcomes, findings, cutOff } = exploreMachine(examined(notices), { preemptions: 1, ...options });
+        return { outcomes, findings: findings.map(({ key }) => key), cutOff };
+      };
+      expect(shown({ reduces: false })).toEqual(shown({}));
+    }
   });
 
   test("refuses what it cannot go back over", () => {

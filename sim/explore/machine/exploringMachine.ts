@@ -38,6 +38,7 @@ interface SavedContext {
   readonly timerExpires: number;
   readonly finished: boolean;
   readonly switches: number;
+  readonly switchesTold: boolean;
   readonly preempted: boolean;
   readonly heldLock: readonly Ptr[];
   readonly heldField: readonly number[];
@@ -152,7 +153,7 @@ export class ExploringMachine extends Machine {
       context.depth = -1;
       this.finish(context);
     } else if (place.op.kind === SPAWN) throw new CannotExplore("a task that starts another (fork)");
-    else if (place.op.kind === WAIT_INACTIVE) throw new CannotExplore("wait_task_inactive, which counts switches");
+    else if (place.op.kind === WAIT_INACTIVE) this.footprints?.recordWait(context);
   }
 
   private load(context: Context, place: Place): void {
@@ -265,6 +266,7 @@ export class ExploringMachine extends Machine {
     context.timerExpires = saved.timerExpires;
     context.finished = saved.finished;
     context.switches = saved.switches;
+    context.switchesTold = saved.switchesTold;
     context.preempted = saved.preempted;
     copyInto(context.heldLock, saved.heldLock);
     copyInto(context.heldField, saved.heldField);
@@ -333,6 +335,8 @@ export class ExploringMachine extends Machine {
     );
     this.mixNumber(hash, context.value);
     this.mixNumber(hash, context.phase === 0 ? 0 : context.scratch);
+    // Nobody can tell how often a task was switched out but by two answers of wait_task_inactive.
+    if (context.switchesTold) hash.word(context.switches);
     if (this.preemptRcu && context.rcuDepth > 0) hash.word(this.callbacksAfter(context.rcuStart));
     hash.word(context.heldLock.length);
     for (const lock of context.heldLock) this.mixNumber(hash, lock);
@@ -418,6 +422,7 @@ const saveContext = (context: Context): SavedContext => ({
   timerExpires: context.timerExpires,
   finished: context.finished,
   switches: context.switches,
+  switchesTold: context.switchesTold,
   preempted: context.preempted,
   heldLock: context.heldLock.length === 0 ? NO_LOCKS : context.heldLock.slice(),
   heldField: context.heldField.length === 0 ? NO_LOCKS : context.heldField.slice(),

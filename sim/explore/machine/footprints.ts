@@ -56,6 +56,7 @@ import {
   SYNCHRONIZE_RCU,
   UPDATE,
   USER,
+  WAIT_INACTIVE,
   WAKE_UP,
   WARN,
   WRITE_LOCK,
@@ -291,6 +292,9 @@ export class Footprints {
       case WAKE_UP:
         this.write(bit, machine.stateAt(context.ptr), 8);
         break;
+      case WAIT_INACTIVE:
+        this.recordWait(context);
+        break;
       case SET_TIMER:
         if (context.value > 0) this.write(TIMERS, machine.stateAt(context.task), 8);
         break;
@@ -321,6 +325,11 @@ export class Footprints {
   private readFlags(context: Context): void {
     const { flags } = thread_info.fields;
     this.read(bitOf(context), context.threadInfo + (this.machine.offset[flags.id] as number) - ARENA, 1);
+  }
+
+  /** `wait_task_inactive`, which looks at its target from when it is come to. */
+  recordWait(context: Context): void {
+    this.read(bitOf(context), this.machine.stateAt(context.ptr), 8);
   }
 
   /** `peek`, by a hook of the program in the step of `context`. */
