@@ -114,7 +114,7 @@ export class LocalState {
   object = NO_PLACE;
   /** Number of that object, -1 if there is none. */
   objectNumber = -1;
-  /** Objects that may yet be touched, and those that were forgotten because they may not, as bits: see `reach.ts`. */
+  /** Objects that may yet be touched, and those of which it mattered that they may not, as bits: see `reach.ts`. */
   touches = 0;
   forgot = 0;
   /** What may come of it: see `futures.ts`. */

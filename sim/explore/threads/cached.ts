@@ -6,9 +6,10 @@
  *
  * Reduction: at each state only a persistent set is followed, the smallest found of those sets of threads whose next
  * steps depend on nothing that the threads outside may still do. What a thread may still do is read off its automaton
- * ({@link Futures}). While that is still being learned the sets may be too small, so the search is repeated until it
- * learns nothing new about the future of a state known before; it is then sound: a step of an outsider that depends on
- * the set, if there were one, would be reached without the set taking a step, so it would have been learned.
+ * ({@link Futures}); what it does to an object that is in its hands only depends on nobody ({@link Reach}). While that is
+ * still being learned the sets may be too small, so the search is repeated until nothing turns out to be otherwise than
+ * it was taken to be; it is then sound: a step of an outsider that depends on the set, if there were one, would be
+ * reached without the set taking a step, so it would have been learned.
  *
  * States are told apart by 64 bits of hash: of a million states, two are taken for one with a probability of 3e-8.
  */
@@ -260,7 +261,7 @@ export class CachedSearch {
       let added = 0;
       if (execution.tso) added = ((1 << thread) | ((execution.buffered & (1 << thread)) << BUFFER)) & ~set;
       const op = execution.pending(actor);
-      for (let others = execution.live & ~set; others !== 0; others &= others - 1) {
+      for (let others = this.isPrivate(op) ? 0 : execution.live & ~set; others !== 0; others &= others - 1) {
         const other = 31 - Math.clz32(others & -others);
         if (futures.mayMeet(op, execution.positions[other] as LocalState)) added |= 1 << other;
       }
@@ -270,6 +271,11 @@ export class CachedSearch {
       if (bits(set & able) >= sizeMax) return able;
     }
     return set & able;
+  }
+
+  /** Whether the op is on an object that nobody else can reach before its thread publishes it. */
+  private isPrivate({ thread, objectNumber }: LocalState): boolean {
+    return this.reach !== null && objectNumber >= 0 && this.execution.isPrivate(this.reach, objectNumber, thread);
   }
 
   private buffersThatMeet(op: LocalState, set: number): number {

@@ -704,6 +704,26 @@ export class Execution {
     this.objectsHigh[object] = (this.objectsHigh[object] as number) ^ high;
   }
 
+  /** Whether no thread but that one can come to an object before that one does something about it. */
+  isPrivate(reach: Reach, object: number, thread: number): boolean {
+    const bit = reach.unheld(object);
+    if (bit === 0) return false;
+    const others = this.live & ~(1 << thread);
+    for (let left = others; left !== 0; left &= left - 1) {
+      if (((this.positions[31 - Math.clz32(left & -left)] as LocalState).touches & bit) !== 0) return false;
+    }
+    for (let left = this.buffered; left !== 0; left &= left - 1) {
+      for (const { state } of this.buffers[31 - Math.clz32(left & -left)] as Buffered[]) {
+        if ((state.touches & bit) !== 0) return false;
+      }
+    }
+    for (let left = others; left !== 0; left &= left - 1) {
+      const state = this.positions[31 - Math.clz32(left & -left)] as LocalState;
+      state.forgot |= bit;
+    }
+    return true;
+  }
+
   /** Objects that nothing that may yet happen depends on, as bits. */
   private beyondReach(reach: Reach): number {
     let touched = 0;

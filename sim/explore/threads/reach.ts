@@ -162,6 +162,15 @@ export class Reach {
     }
   }
 
+  /** An object as a bit, if no memory but its own holds its address; else 0. */
+  unheld(object: number): number {
+    const bit = bitOf(object) & ~this.kept;
+    for (let row = 0; row <= ROOTS && bit !== 0; row++) {
+      if (row !== object && ((this.held[row] as number) & bit) !== 0) return 0;
+    }
+    return bit;
+  }
+
   /** Of the objects in `freed` those that cannot be reached, if these objects can be touched without more ado. */
   beyond(freed: number, touched: number): number {
     let reached = touched | this.kept | (this.held[ROOTS] as number);

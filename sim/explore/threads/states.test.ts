@@ -16,7 +16,7 @@ import {
   xchg,
 } from "../../primitives.ts";
 import type { Cache } from "../../slab.ts";
-import { bits, long, ptr, struct, u32 } from "../../struct.ts";
+import { bits, type Field, long, ptr, struct, u32 } from "../../struct.ts";
 import { type ExploreOptions, exploreThreads } from "./explore.ts";
 import {
   atomicAdd,
@@ -324,6 +324,37 @@ describe("a freed object is not forgotten while", () => {
     expect(results).toEqual(resultsOf(program, {}));
     for (const value of [1, 2]) expect(results.join()).toMatch(new RegExp(`"1-${value}"|"seen":1${value}`));
   });
+});
+
+test("what is done to an object before it is published depends on nobody", () => {
+  const program = threadProgram("init", (world) => {
+    const cache = world.createCache(item);
+    const table = world.allocStaticStruct(slots);
+    for (const of of [0, 1]) {
+      world.thread(`publishes ${of}`, function* () {
+        const object = yield* kmem_cache_alloc(cache);
+        yield* store(object, ITEM.value, of);
+        yield* store(object, ITEM.next, object);
+        yield* store(table, SLOT[of] as Field, object);
+      });
+    }
+    world.thread("looks", function* () {
+      let seen = "";
+      for (const slot of SLOT) {
+        const object = yield* load(table, slot);
+        if (object !== 0) seen += yield* load(object, ITEM.value);
+      }
+      return seen;
+    });
+  });
+  const [on, off] = [true, false].map((forgetting) =>
+    exploreThreads(program, { search: "states", reductions: { forgetting } }),
+  );
+  expect(on?.states).toBeLessThan(off?.states as number);
+  expect(resultsOf(program, { search: "states" }).map((text) => /"looks","(.*?)"/.exec(text)?.[1])).toEqual(
+    resultsOf(program, {}).map((text) => /"looks","(.*?)"/.exec(text)?.[1]),
+  );
+  expect(on?.distinctOutcomes).toBe(4);
 });
 
 test("a freed object out of reach is forgotten", () => {
