@@ -20,14 +20,18 @@ import { fibonacci, filesystem, indexer, lastzero, readers, writers } from "./th
 
 const PROGRAMS = [writers(8), readers(14), lastzero(13), lastzero(15), indexer(15), filesystem(22), fibonacci(5)];
 
-/** Programs that take some seconds: exports of `programs.ts` and their size. */
-const BY_WORKERS = [
-  ["writers", 9],
-  ["readers", 17],
+/** Programs that take some seconds: exports of `programs.ts`, and what they are called with. */
+const BY_WORKERS: readonly (readonly [string, ...(string | number)[]])[] = [
+  ["writers", 10],
+  ["readers", 18],
   ["lastzero", 16],
   ["indexer", 17],
   ["filesystem", 26],
-] as const;
+  ["againstSpin", "counter", 6],
+  ["againstSpin", "refcount", 4],
+  ["againstSpin", "philosophers", 16],
+  ["againstSpin", "attach", 5],
+];
 
 /** Seconds of computing that `work` takes; what else the machine does is not in it. */
 function secondsOf(work: () => void): number {
@@ -85,20 +89,21 @@ for (const program of PROGRAMS) {
 
 console.log("\nprogram          executions  seconds by 1   by 2  times as quick  executions/s by 2");
 const module = new URL("./threads/programs.js", import.meta.url).href;
-for (const [name, size] of BY_WORKERS) {
+for (const [name, ...args] of BY_WORKERS) {
   const seconds: number[] = [];
   let executions = 0;
+  let program = "";
   // Both ways round, and the better of two: who comes first pays for what is cold.
   for (const jobs of [1, 2, 2, 1]) {
     const began = performance.now();
-    const { exploration } = await exploreThreadsByWorkers({ module, name, args: [size] }, { jobs });
+    const { exploration } = await exploreThreadsByWorkers({ module, name, args }, { jobs });
     const took = (performance.now() - began) / 1000;
-    executions = exploration.executions;
+    ({ executions, program } = exploration);
     seconds[jobs] = Math.min(seconds[jobs] ?? took, took);
   }
   const [, one = 0, two = 0] = seconds;
   const line = columns(
-    [`${name}(${size})`, 16],
+    [program, 16],
     [executions, 11],
     [one.toFixed(2), 14],
     [two.toFixed(2), 7],

@@ -8,17 +8,9 @@ import { Tinypool } from "tinypool";
 import type { Exploration } from "../sim/explore/threads/explore.ts";
 import { isJoined, joinParts, type PartResult } from "../sim/explore/threads/parts.ts";
 import type { Known, PartOptions, Plan } from "../sim/explore/threads/plan.ts";
-import type { ThreadProgram } from "../sim/explore/threads/world.ts";
+import { EXECUTIONS, type PartTask, type PlanTask, type ProgramSource, STOP } from "./task.ts";
 
-/** Where a worker finds the program: what a module exports, which is a program or a function that gives one. */
-export interface ProgramSource {
-  /** URL of a JavaScript module, say `import.meta.url`. */
-  readonly module: string;
-  /** Name of the export. */
-  readonly name: string;
-  /** Arguments, if it is a function; plain data. */
-  readonly args?: readonly unknown[];
-}
+export type { ProgramSource } from "./task.ts";
 
 /** What an exploration by workers can be told, besides what bounds it. */
 export interface WorkerOptions extends Omit<PartOptions, "onProgress"> {
@@ -55,29 +47,6 @@ export interface ExplorationByWorkers {
   /** null if nothing is left to be done. */
   readonly rest: PartsRest | null;
 }
-
-/** Work for a worker: to cut the program into parts, or to explore one of them. */
-export type WorkerTask = PlanTask | PartTask;
-
-export interface PlanTask {
-  readonly source: ProgramSource;
-  readonly options: PartOptions;
-  /** What an earlier plan turned out not to know; null for the first. */
-  readonly known: Known | null;
-}
-
-export interface PartTask {
-  readonly source: ProgramSource;
-  readonly options: PartOptions;
-  readonly plan: Plan;
-  readonly part: number;
-  /** Executions of all workers, and whether to stop. */
-  readonly shared: BigInt64Array;
-}
-
-/** Places in {@link PartTask.shared}. */
-export const EXECUTIONS = 0;
-export const STOP = 1;
 
 const PROGRESS_MS = 200;
 
@@ -161,16 +130,6 @@ function progressOf(shared: BigInt64Array, plan: Plan, done: ReadonlyMap<number,
   const parts = plan.parts.length;
   const estimate = done.size === 0 ? null : Math.max(executions, Math.round((inParts / done.size) * parts));
   return { executions, parts, partsDone: done.size, estimate };
-}
-
-/** Loads a program. */
-export async function programAt({ module, name, args = [] }: ProgramSource): Promise<ThreadProgram> {
-  const found = ((await import(module)) as Record<string, unknown>)[name];
-  const program = typeof found === "function" ? (found as (...all: readonly unknown[]) => unknown)(...args) : found;
-  if (typeof program !== "object" || program === null || !("setup" in program)) {
-    throw new Error(`${module} exports no thread program "${name}"`);
-  }
-  return program as ThreadProgram;
 }
 
 /** The compiled worker: a worker thread of Node 20 cannot run TypeScript, so from the sources it is the one in dist. */

@@ -1,7 +1,7 @@
 /** A worker thread of an exploration: cuts a program into parts, and takes parts of it, one after the other. */
 import { PartExplorer, type PartResult } from "../sim/explore/threads/parts.ts";
 import { type Plan, planParts } from "../sim/explore/threads/plan.ts";
-import { EXECUTIONS, type PartTask, programAt, STOP, type WorkerTask } from "./exploreThreads.ts";
+import { EXECUTIONS, type PartTask, programAt, STOP, type WorkerTask } from "./task.ts";
 
 /** The explorer of the last task: what it has learned of the code serves the next part. */
 let last: { readonly key: string; readonly explorer: PartExplorer; shared: BigInt64Array; counted: number } | null =

@@ -1,12 +1,10 @@
 /** `explore.js FAMILY N [broken]`: one exploration of a program of `programs.ts`, its result as JSON; for the bench. */
 import { exploreThreads } from "../../sim/index.ts";
-import { AGAINST_SPIN } from "./programs.ts";
+import { againstSpin } from "./programs.ts";
 
-const [name, size, broken] = process.argv.slice(2);
-const family = AGAINST_SPIN.find((known) => known.name === name);
-if (family === undefined) throw new Error(`no family ${name}`);
+const [name = "", size, broken] = process.argv.slice(2);
 const began = performance.now();
-const program = family.program(Number(size), broken === "broken");
+const program = againstSpin(name, Number(size), broken === "broken");
 const { verdict, states, steps } = exploreThreads(program, { search: "states", stopAtFinding: true });
 const searchMs = performance.now() - began;
 const memoryMb = process.resourceUsage().maxRSS / 1024;

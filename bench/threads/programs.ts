@@ -199,6 +199,13 @@ const attach: Family = {
 /** The programs that are held against Spin. */
 export const AGAINST_SPIN: readonly Family[] = [counter, refcount, philosophers, attach];
 
+/** One of them, by name. @throws Error if there is none of that name. */
+export function againstSpin(name: string, n: number, broken = false): ThreadProgram {
+  const family = AGAINST_SPIN.find((known) => known.name === name);
+  if (family === undefined) throw new Error(`no family ${name}`);
+  return family.program(n, broken);
+}
+
 /** N writers to one variable: N! executions. */
 export const writers = (n: number): ThreadProgram =>
   threadProgram(`writers(${n})`, (world) => {

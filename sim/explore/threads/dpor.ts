@@ -316,10 +316,8 @@ export class Dpor {
 
   /** Whether another part covers the execution: nothing but an order keeps a thread back, or an order says nothing here. */
   private belongsElsewhere(): boolean {
-    const { orders, taken } = this.execution;
-    if (orders.length === 0) return false;
-    if ((this.execution.enabledWithoutOrders() & this.execution.heldBack()) !== 0) return true;
-    return orders.some(({ earlier, mustOccur }) => mustOccur && (taken[earlier.actor] as number) <= earlier.nth);
+    const { orders } = this.execution;
+    return (this.execution.enabledWithoutOrders() & orders.held) !== 0 || orders.missesAStep();
   }
 
   /** Goes back to the last step that has an alternative. @returns false if there is none. */
@@ -415,12 +413,13 @@ export class Dpor {
       const flushed = this.lastOf[BUFFER + actor] as number;
       if (flushed >= 0) this.join(row, flushed);
     }
-    if (execution.orders.length > 0) this.joinOrders(row, actor);
+    if ((execution.orders.later & bit(actor)) !== 0) this.joinOrders(row, actor);
   }
 
   /** What an order puts before a step does not race with it, nor does anything before that. */
   private joinOrders(row: number, actor: number): void {
-    const { taken, orders, depth } = this.execution;
+    const { depth } = this.execution;
+    const { taken, orders } = this.execution.orders;
     const nth = (taken[actor] as number) - (row < depth ? 1 : 0);
     for (const { earlier, later } of orders) {
       if (later.actor !== actor || later.nth !== nth) continue;
@@ -616,7 +615,7 @@ export class Dpor {
     const { execution } = this;
     const d = execution.depth;
     // Whom an order holds back, or whose stores, waits for that and not for the lock.
-    const held = execution.heldBack() | execution.buffered;
+    const held = execution.orders.held | execution.buffered;
     const idle = execution.live & ~execution.asleep & ~execution.graceWait & ~execution.enabled() & ~held;
     for (let left = idle; left !== 0; left &= left - 1) {
       const actor = 31 - Math.clz32(left & -left);

@@ -45,7 +45,7 @@ import { updated } from "../../readModifyWrite.ts";
 import type { Cache } from "../../slab.ts";
 import { fieldLabel } from "../../struct.ts";
 import { ACQUIRE, Automata, type LocalState, OVER, RELEASE } from "./automaton.ts";
-import type { Order } from "./orders.ts";
+import { OrdersInForce } from "./orders.ts";
 import type { Places } from "./places.ts";
 import { makesAddress, type Reach } from "./reach.ts";
 import type { ThreadWorld } from "./threadWorld.ts";
@@ -103,10 +103,8 @@ export class Execution {
   /** Steps, besides those of the thread itself, that had to come before each step; null for none. */
   readonly joinsOf: (readonly number[] | null)[] = [];
   readonly findings: ThreadFinding[] = [];
-  /** Steps that each actor has taken. */
-  readonly taken = new Int32Array(32);
-  /** Orders that are kept: see `orders.ts`. To be changed only while no step is taken. */
-  orders: readonly Order[] = [];
+  /** See `orders.ts`. To be changed only while no step is taken. */
+  orders = new OrdersInForce([]);
 
   /** Two words over memory and all that is not a local state; see {@link stateHash}. */
   private worldLow = 0;
@@ -178,8 +176,7 @@ export class Execution {
 
   /** Actors that can take a step, as bits. */
   enabled(): number {
-    const able = this.enabledWithoutOrders();
-    return this.orders.length === 0 ? able : able & ~this.heldBack();
+    return this.enabledWithoutOrders() & ~this.orders.held;
   }
 
   /** Actors that could take a step if there were no orders, as bits. */
@@ -190,18 +187,6 @@ export class Execution {
       if (!this.canGo(thread)) able &= ~(1 << thread);
     }
     return able | (this.buffered << BUFFER);
-  }
-
-  /** Actors whose next step has to wait for a step that is to come before it, as bits. */
-  heldBack(): number {
-    const { taken, orders } = this;
-    let held = 0;
-    for (let i = 0; i < orders.length; i++) {
-      const { earlier, later } = orders[i] as Order;
-      const waits = taken[later.actor] === later.nth && (taken[earlier.actor] as number) <= earlier.nth;
-      if (waits) held |= 1 << later.actor;
-    }
-    return held;
   }
 
   private canGo(thread: number): boolean {
@@ -259,7 +244,7 @@ export class Execution {
     this.findingsAt[d] = this.findings.length;
     this.actorOf[d] = actor;
     this.choiceOf[d] = choice;
-    this.taken[actor] = (this.taken[actor] as number) + 1;
+    this.orders.move(actor, 1);
     this.rare = null;
     if (this.tso && actor >= BUFFER) this.flush(actor - BUFFER, d);
     else this.thread(actor, choice, d);
@@ -295,7 +280,7 @@ export class Execution {
   undo(): void {
     const d = --this.depth;
     const actor = this.actorOf[d] as number;
-    this.taken[actor] = (this.taken[actor] as number) - 1;
+    this.orders.move(actor, -1);
     const state = this.stateOf[d] as LocalState;
     const rare = this.undoRare[d] as (() => void) | null;
     if (rare !== null) rare();

@@ -1,11 +1,11 @@
 /**
  * An exploration of traces in parts that share nothing, so that each can be explored by another worker.
  *
- * The parts differ in the order of a few pairs of steps (`orders.ts`). That two steps of a pair touch the same place whenever they occur is what makes every trace
- * belong to exactly one part; it is checked in every part against all the code that was learned there, and a pair for
- * which it does not hold is given up, and the exploration begun again without it. (Were there a trace in no part, take
- * it up to the first step of a pair that touches another place than planned: up to there all pairs are in some order,
- * so one of the parts has that beginning, and explores it.)
+ * The parts differ in the order of a few pairs of steps (`orders.ts`). That two steps of a pair touch the same place
+ * whenever they occur is what makes every trace belong to exactly one part. It is checked in every part, against all the
+ * code that was learned there; a pair for which it does not hold is given up, and the exploration begun again without
+ * it. (Were there a trace in no part, take it up to the first step of a pair that touches another place than planned: up
+ * to there all pairs are in some order, so one of the parts has that beginning, and explores it.)
  *
  * Which parts there are depends on the program and the options alone, so the result does not depend on the number of
  * workers. Counts and outcomes are those of {@link exploreThreads}; witnesses may be others of the same length, since
@@ -17,7 +17,7 @@ import type { DporCounts } from "./dpor.ts";
 import { BUFFER, type Execution } from "./execution.ts";
 import { type Exploration, Explorer, explorationOf, type Learned, OUTCOMES_MAX, withLearned } from "./explore.ts";
 import { Gathered, type GatheredData } from "./gathered.ts";
-import type { NthStep, Order } from "./orders.ts";
+import { type NthStep, type Order, OrdersInForce } from "./orders.ts";
 import { type Known, nameOf, type PartOptions, type Plan, planParts, touchesOf, walksOf } from "./plan.ts";
 import type { ThreadProgram } from "./world.ts";
 
@@ -57,7 +57,7 @@ export class PartExplorer {
       const explorer = this.explorer ?? this.begin();
       this.explorer = null;
       const { execution } = explorer;
-      execution.orders = plan.parts[part] as readonly Order[];
+      execution.orders = new OrdersInForce(plan.parts[part] as readonly Order[]);
       explorer.gathered = new Gathered(options.outcomesMax ?? OUTCOMES_MAX);
       const { complete, counts } = explorer.traces();
       this.explorer = explorer;

@@ -100,7 +100,7 @@ export function walksOf(execution: Execution, stepsMax = Number.POSITIVE_INFINIT
     for (let able = execution.enabled(); able !== 0 && execution.depth < Math.min(stepsMax, WALK_MAX); ) {
       for (let skip = rng.below(bits(able)); skip > 0; skip--) able &= able - 1;
       const actor = 31 - Math.clz32(able & -able);
-      const nth = execution.taken[actor] as number;
+      const nth = execution.orders.taken[actor] as number;
       const state = execution.pending(actor);
       execution.step(actor, rng.below(execution.choices(actor)));
       steps.push({
