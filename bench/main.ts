@@ -2,6 +2,7 @@
  * `npm run bench`: the step loop beside its peers, measured in turns in one process; medians are printed.
  *
  * - `hunt`: attach-detach-exec under `random`, all checks on.
+ * - `without the spec`: the same, but that nothing is held against the specification.
  * - `bare generators`: generators nested as deep as the kernel code of those runs is on average, resumed and nothing
  *   else: the limit of a design that yields its ops.
  * - `kernel code alone`: the kernel code of such runs, resumed with the results it had, with no machine behind it.
@@ -16,6 +17,7 @@ import { SCENARIOS } from "../scenarios/index.ts";
 import { resolveParameters } from "../scenarios/parameters.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
 import { hunt, makeStrategy } from "../sim/hunt.ts";
+import { CHECK_NAMES } from "../sim/index.ts";
 import { execute, type Program } from "../sim/run.ts";
 import { bareGenerators } from "./bareGenerators.ts";
 import { fastCheckScheduler } from "./fastCheckScheduler.ts";
@@ -59,21 +61,26 @@ function shapeOf(program: Program): { depth: number; tasks: number; steps: numbe
 async function main(): Promise<void> {
   const scenario = SCENARIOS.find((s) => s.name === "attach-detach-exec") as Scenario;
   const program = scenario.program(resolveParameters({}));
+  const unspecified = scenario.program(
+    resolveParameters({ checks: CHECK_NAMES.filter((name) => name !== "spec").join(",") }),
+  );
   const shape = shapeOf(program);
   const { depth, tasks, steps } = shape;
   const options = { strategy: "random", seed: "1", keepGoing: true, kinds: [] } as const;
-  const huntRound = (round: number): number =>
-    hunt(program, { ...options, first: round * RUNS_PER_ROUND, runs: RUNS_PER_ROUND }).steps;
+  const huntRound = (round: number, of = program): number =>
+    hunt(of, { ...options, first: round * RUNS_PER_ROUND, runs: RUNS_PER_ROUND }).steps;
   const alone = kernelCodeAlone(program, 300);
   const bare: number[] = [];
   const code: number[] = [];
   const own: number[] = [];
+  const noSpec: number[] = [];
   const peer: number[] = [];
   console.log(`runs of attach-detach-exec: ${steps} steps, ${tasks} tasks, ${depth} generators deep on average`);
   for (let round = -1; round < ROUNDS; round++) {
     const figures = [
       await nsPerStep(() => bareGenerators(depth, RUNS_PER_ROUND * steps)),
       await nsPerStep(() => huntRound(round + 1)),
+      await nsPerStep(() => huntRound(round + 1, unspecified)),
       await nsPerStep(alone),
       await nsPerStep(() => fastCheckScheduler(tasks, depth, steps, PEER_RUNS_PER_ROUND)),
     ] as const;
@@ -81,20 +88,24 @@ async function main(): Promise<void> {
     if (round < 0) continue;
     bare.push(figures[0]);
     own.push(figures[1]);
-    code.push(figures[2]);
-    peer.push(figures[3]);
+    noSpec.push(figures[2]);
+    code.push(figures[3]);
+    peer.push(figures[4]);
   }
   const line = (name: string, ns: readonly number[]): void =>
     console.log(`${name.padEnd(17)} ${median(ns).toFixed(0).padStart(6)} ns/step   (${range(ns)})`);
   line("bare generators", bare);
   line("kernel code alone", code);
   line("hunt", own);
+  line("without the spec", noSpec);
   line("fc.scheduler", peer);
   const ratio = (a: readonly number[], b: readonly number[]): string =>
     median(a.map((value, i) => value / (b[i] as number))).toFixed(2);
   console.log(`kernel ops per second in hunt: ${((1e9 / median(own)) | 0).toLocaleString("en")}`);
   console.log(`hunt as a fraction of bare generators: ${ratio(bare, own)} (goal: at least 0.25)`);
   console.log(`hunt as a fraction of its kernel code alone: ${ratio(code, own)}`);
+  const share = median(own.map((value, i) => 1 - (noSpec[i] as number) / value));
+  console.log(`the specification's share of a hunt: ${(100 * share).toFixed(0)} %`);
   console.log(`fc.scheduler's time over hunt's: ${ratio(peer, own)} (goal: at least 50)`);
 
   console.log(`memory over ${LONG_HUNT} runs:`);

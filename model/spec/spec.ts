@@ -67,7 +67,9 @@ export function transition(state: SpecState, event: SpecEvent): SpecState {
 export class SpecRun {
   readonly state: Mutable;
   /** Tasks whose last step in user mode was right, while nothing has happened since but such steps: they change nothing. */
-  private readonly calm = new Set<number>();
+  private readonly calm: number[] = [];
+  /** How many of them hold now: a table that is emptied so often is not to be made anew each time. */
+  private calmTasks = 0;
 
   /**
    * @param strict - Known defects of the posted code are no excuse.
@@ -83,17 +85,18 @@ export class SpecRun {
    */
   step(event: SpecEvent): Rule | null {
     const inUserMode = event.type === "user-mode";
-    if (!inUserMode && this.calm.size > 0) this.calm.clear();
+    if (!inUserMode) this.calmTasks = 0;
     const broken = brokenRule(this.state, event);
     if (broken !== null) return broken;
     apply(this.state, event);
-    if (inUserMode) this.calm.add(event.task);
+    if (inUserMode && !this.isCalm(event.task)) this.calm[this.calmTasks++] = event.task;
     return null;
   }
 
   /** Whether another step in user mode of this task needs no look: most of what happens is such steps. */
   isCalm(task: number): boolean {
-    return this.calm.has(task);
+    for (let at = 0; at < this.calmTasks; at++) if (this.calm[at] === task) return true;
+    return false;
   }
 
   /** The task that the call of this caller has resumed, and that has not gone on since; 0 if there is none. */
@@ -108,8 +111,22 @@ export class SpecRun {
 /** What an event that is allowed changes. */
 function apply(state: Mutable, event: SpecEvent): void {
   change(state, event);
+  if (state.calls.size === 0 || GIVE_NO_REASON.has(event.type)) return;
   for (const call of state.calls.values()) noteReasons(state, call);
 }
+
+/** Events after which there is a reason for no other result than before. */
+const GIVE_NO_REASON: ReadonlySet<SpecEventType> = new Set([
+  "struct-live",
+  "struct-dying",
+  "struct-freed",
+  "events-set",
+  "report-taken",
+  "report-unannounced",
+  "report-declined",
+  "report-passed-by",
+  "call-end",
+]);
 
 /** Adds the results for which there is a reason now. */
 function noteReasons(state: SpecState, call: MutableCall): void {
