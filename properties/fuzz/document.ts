@@ -14,22 +14,32 @@ export interface Witness {
   readonly token: string;
 }
 
-/** A campaign that was run, and when it was. */
+/** A campaign that was run, as the fuzzer's `campaigns.json` has it, and at which commit. */
 export interface DoneCampaign {
   readonly commit: string;
-  readonly command: string;
+  readonly seed: string;
+  readonly lifetimes: readonly string[];
   readonly memory: string;
+  readonly patches: string;
   readonly programs: number;
   readonly executions: number;
   readonly steps: number;
   readonly cutOff: number;
-  readonly lifetimes: readonly string[];
-  readonly causes: readonly {
-    readonly lifetime: string;
-    readonly cause: string;
-    readonly known: boolean;
-    readonly count: number;
-  }[];
+  readonly causes: readonly { readonly lifetime: string; readonly cause: string; readonly count: number }[];
+  readonly historyHash: string;
+}
+
+/** The command that ran it, for one of its lifetimes. */
+function commandOf({ lifetimes, programs, seed, memory, patches }: DoneCampaign): string {
+  const words = [
+    "--lifetime",
+    lifetimes.length === 1 ? lifetimes.join() : "all",
+    "--programs",
+    String(programs / lifetimes.length),
+  ];
+  if (memory !== "sc") words.push("--memory", memory);
+  if (patches !== "none") words.push("--patches", patches);
+  return ["npx utrace-sim fuzz", ...words, "--seed", seed].join(" ");
 }
 
 const number = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
@@ -65,7 +75,7 @@ const INTRODUCTION = [
   "runs each under random schedules. It is told of no scenario. A pair is one program under one schedule; it is judged up",
   "to its first finding. A finding belongs to a judged cause if that cause's signs fit: the functions at work, what was",
   "touched, who gave the struct up, which engines were there (`properties/fuzz/known.ts`). What fits none, or two, is new:",
-  "it is shrunk and kept, and the campaign goes on.",
+  "it is shrunk and kept, and the campaign goes on. `npx utrace-sim replay FILE --history` shows a witness again.",
 ];
 
 function howMuch(campaigns: readonly DoneCampaign[]): string[] {
@@ -91,10 +101,10 @@ function howMuch(campaigns: readonly DoneCampaign[]): string[] {
       ]),
     ),
     "",
-    "By these commands, each at the commit that it names:",
+    "By these commands, at these commits (`properties/fuzz/campaigns.json` has the hash of all runs of each):",
     "",
     "```text",
-    ...campaigns.map(({ commit, command }) => `${commit}  ${command}`),
+    ...campaigns.map((campaign) => `${campaign.commit}  ${commandOf(campaign)}`),
     "```",
     "",
     "A run that was cut off is one that its program keeps going for ever, as an engine does that asks for an interrupt in",
@@ -158,9 +168,15 @@ const OURS = [
   "",
   "- An exit_group that an engine aborts ended a scripted task without do_exit: a leak. The script now dies by itself.",
   "- Programs left engines behind that stopped their task for ever.",
-  "- The specification did not know utrace_barrier of a task on itself.",
-  "- A task of the prototype that a SIGKILL woke still counted as stopped, if no engine wanted QUIESCE: its next report was",
-  "  BUG_ON(utrace->stopped), a flag that the prototype did not have.",
+  "- The specification did not know utrace_barrier of a task on itself, nor that a detach asked for in a pass of the signal",
+  "  path waits if a signal is acted on.",
+  "- The model of the prototype: a task that a SIGKILL woke still counted as stopped, if no engine wanted QUIESCE; and one",
+  "  that an engine wanted stopped again went on to user mode, where the prototype stops anew.",
   "- Judged causes were told apart by title alone: a use after free of an engine in utrace_get_signal under `embedded` was",
   "  taken for the thread's. It is `report-while-stopped`.",
+  "",
+  "Lockdep has found no inversion under `embedded`, where utrace_unsafe_exec takes utrace->lock under task_lock: nothing",
+  "takes task_lock under utrace->lock there.",
+  "",
+  "What the specification excuses as known defects (`EXCUSES` in `model/spec/promises.ts`) is not looked for.",
 ];
