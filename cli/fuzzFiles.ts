@@ -157,10 +157,13 @@ export class FuzzFolder {
 
   /** Keeps a finding, if it is the first of its cause or the simplest. */
   keep(found: FuzzFinding, lifetime: string): void {
-    const { cause, known, finding, size, token, fuzzCase } = found;
+    const before = this.file(found.cause, found.known, lifetime);
+    if (before === undefined || simplerThan(found.size, before.size)) this.replace(found, lifetime);
+  }
+
+  /** Keeps a finding, in place of the one of its cause. */
+  replace({ cause, known, finding, size, token, fuzzCase }: FuzzFinding, lifetime: string): void {
     const name = fuzzFileName(cause, known, lifetime);
-    const before = this.files.get(name);
-    if (before !== undefined && !simplerThan(size, before.size)) return;
     const { title, function: where } = finding;
     const file: FuzzFile = {
       fuzzFormat: FUZZ_FORMAT,

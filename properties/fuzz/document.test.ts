@@ -1,8 +1,8 @@
 /**
  * The witnesses of the judged causes, and the page that is written from them.
  *
- * A witness is a file of `utrace-sim fuzz --known`. One that no longer replays, or shows another cause, says that model
- * or machine behave differently now; where that was meant, the same command finds another.
+ * A witness is a file of `utrace-sim fuzz --known`. One that no longer replays, or shows another cause, says that model,
+ * machine or scripted programs behave differently now; where that was meant, `npm run witnesses` finds them anew.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -17,6 +17,8 @@ interface Said {
   readonly value: number;
 }
 
+const isDetach = ({ subject, value }: Said): boolean => subject === "utrace_control" && value === UTRACE_DETACH;
+
 /** Where an engine was attached. */
 interface Attached {
   readonly utrace: number;
@@ -76,8 +78,8 @@ export class Evidence {
     const before = this.notes.slice(0, Math.max(end, 0));
     const pass = before.slice(Math.max(before.findLastIndex(isAbout("report-begin")), 0));
     if (pass.some((one) => one.subject === "struct-dying" && one.task === task)) return { attached: 0, wanting: 0 };
-    const engines = this.enginesAfter(before);
-    return { attached: engines.length, wanting: engines.filter((wants) => wants).length };
+    const wants = [...this.enginesAfter(before).values()];
+    return { attached: wants.length, wanting: wants.filter((wish) => wish).length };
   }
 
   /** Who last asked for a stop of the task it is about: a callback of its own, or a call of another. */
@@ -94,7 +96,7 @@ export class Evidence {
 
   /** How many engines are attached to the task it is about at its end. */
   get enginesLeft(): number {
-    return this.enginesAfter(this.notes).length;
+    return this.enginesAfter(this.notes).size;
   }
 
   /** Whether another task took an engine or the struct away since the task it is about last did this. */
@@ -139,17 +141,16 @@ export class Evidence {
     );
   }
 
-  /** Whether no other task has asked to detach an engine from the task it is about: their owners are gone. */
+  /** Whether no other task has asked to detach the engines that want the task it is about stopped: their owners are gone. */
   get isAbandoned(): boolean {
-    const { taskAddress, task } = this.about;
-    const { engines } = this.attachments;
-    return !this.notes.some(
-      ({ subject, task: by, pointer, value }) =>
-        subject === "utrace_control" &&
-        value === UTRACE_DETACH &&
-        by !== task &&
-        engines.get(pointer)?.target === taskAddress,
-    );
+    const { task } = this.about;
+    return [...this.enginesAfter(this.notes)].every(([engine, wantsStop]) => {
+      const attached = this.notes.findLastIndex((one) => one.subject === "engine-attached" && one.pointer === engine);
+      const asked = this.notes
+        .slice(attached)
+        .some((one) => isDetach(one) && one.pointer === engine && one.task !== task);
+      return !wantsStop || !asked;
+    });
   }
 
   /** The traced task that the finding is about: the one that ran, unless a divergence is about another's. */
@@ -177,7 +178,7 @@ export class Evidence {
   }
 
   /** Whether each engine of the task wants it stopped: of those not on their way off, on a struct not given up. */
-  private enginesAfter(notes: readonly Said[]): boolean[] {
+  private enginesAfter(notes: readonly Said[]): ReadonlyMap<number, boolean> {
     const { taskAddress } = this.about;
     const { engines } = this.attachments;
     const wants = new Map<number, boolean>();
@@ -189,7 +190,7 @@ export class Evidence {
         for (const engine of wants.keys()) if (engines.get(engine)?.utrace === pointer) wants.delete(engine);
       }
     }
-    return [...wants.values()];
+    return wants;
   }
 
   private get notes(): readonly Said[] {

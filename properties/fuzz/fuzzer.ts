@@ -168,7 +168,7 @@ export class Fuzzer {
     const shows = (candidate: FuzzCase): boolean => {
       if (JSON.stringify(candidate) === JSON.stringify(given)) return true;
       if (programs++ >= tries.programs) return false;
-      const found = this.look(candidate, cause, best.schedule, tries.runs);
+      const found = look(candidate, cause, best.schedule, tries.runs);
       if (found === null) return false;
       best = { fuzzCase: candidate, ...found };
       return true;
@@ -177,14 +177,8 @@ export class Fuzzer {
       fc.property(this.arbitrary, (candidate) => !shows(candidate)),
       { seed: this.seedOf(number), numRuns: 1 },
     );
-    const program = programOf(best.fuzzCase);
-    const { schedule } = shrink(program, best.schedule, best.finding, {
-      triesMax: tries.schedule,
-      // The same words may come for another reason.
-      accepts: (run) => this.shows(best.fuzzCase, cause, run) !== null,
-    });
-    const shrunk = this.look(best.fuzzCase, cause, schedule, 0) ?? best;
-    return describe(best.fuzzCase, shrunk.schedule, shrunk.finding);
+    const { schedule, finding } = simplerSchedule(best.fuzzCase, cause, best, tries.schedule);
+    return describe(best.fuzzCase, schedule, finding);
   }
 
   /** The program of a number. */
@@ -200,36 +194,6 @@ export class Fuzzer {
   private seedOf(number: number): number {
     return makeRng(`${this.options.seed}/${number}`).below(0x7fffffff);
   }
-
-  /** Looks for a cause in a program: along a schedule that showed it in another, then at random. */
-  private look(
-    fuzzCase: FuzzCase,
-    cause: string,
-    schedule: Int32Array,
-    runs: number,
-  ): { schedule: Int32Array; finding: Finding } | null {
-    const program = programOf(fuzzCase);
-    for (let run = 0; run <= runs; run++) {
-      const strategy = run === 0 ? new GuidedStrategy(schedule) : makeStrategy("random", `shrink/${run}`);
-      const result = execute(program, strategy, { until, scheduleOnlyOnFinding: true });
-      const shown = this.shows(fuzzCase, cause, result);
-      if (shown !== null) return shown;
-    }
-    return null;
-  }
-
-  /** A run up to its first finding, if that is of this cause. */
-  private shows(
-    fuzzCase: FuzzCase,
-    cause: string,
-    { findings, schedule }: Pick<RunResult, "findings" | "schedule">,
-  ): { schedule: Int32Array; finding: Finding } | null {
-    const [finding] = findings;
-    if (finding === undefined) return null;
-    const along = schedule.slice(0, finding.step + 1);
-    if (judge(fuzzCase, programOf(fuzzCase), finding, along).cause !== cause) return null;
-    return { schedule: along, finding };
-  }
 }
 
 /** How hard {@link Fuzzer.simplify} looks. */
@@ -244,6 +208,59 @@ export interface ShrinkTries {
 const SHRINK_TRIES: ShrinkTries = { programs: 120, runs: 10, schedule: 300 };
 
 const until = (findings: readonly Finding[]): boolean => findings.length > 0;
+
+/** Looks for a cause in a program: along a schedule that showed it in another, then at random. */
+function look(fuzzCase: FuzzCase, cause: string, schedule: Int32Array, runs: number): Shown | null {
+  const program = programOf(fuzzCase);
+  for (let run = 0; run <= runs; run++) {
+    const strategy = run === 0 ? new GuidedStrategy(schedule) : makeStrategy("random", `shrink/${run}`);
+    const result = execute(program, strategy, { until, scheduleOnlyOnFinding: true });
+    const shown = shownBy(fuzzCase, cause, result);
+    if (shown !== null) return shown;
+  }
+  return null;
+}
+
+/** A run up to its first finding, if that is of this cause. */
+function shownBy(
+  fuzzCase: FuzzCase,
+  cause: string,
+  { findings, schedule }: Pick<RunResult, "findings" | "schedule">,
+): Shown | null {
+  const [finding] = findings;
+  if (finding === undefined) return null;
+  const along = schedule.slice(0, finding.step + 1);
+  if (judge(fuzzCase, programOf(fuzzCase), finding, along).cause !== cause) return null;
+  return { schedule: along, finding };
+}
+
+/** A run that shows what it should. */
+interface Shown {
+  readonly schedule: Int32Array;
+  readonly finding: Finding;
+}
+
+/** The simplest schedule of a program that shows what `shown` does, of those that can be tried. */
+function simplerSchedule(fuzzCase: FuzzCase, cause: string, shown: Shown, triesMax: number): Shown {
+  const { schedule } = shrink(programOf(fuzzCase), shown.schedule, shown.finding, {
+    triesMax,
+    // The same words may come for another reason.
+    accepts: (run) => shownBy(fuzzCase, cause, run) !== null,
+  });
+  return look(fuzzCase, cause, schedule, 0) ?? shown;
+}
+
+/**
+ * A cause shown anew by a program that showed it before something was changed: along the old schedule, or another.
+ *
+ * @returns null if no run that was tried shows it.
+ */
+export function renew(fuzzCase: FuzzCase, cause: string, schedule: Int32Array, runs = 3000): FuzzFinding | null {
+  const shown = look(fuzzCase, cause, schedule, runs);
+  if (shown === null) return null;
+  const { schedule: simplest, finding } = simplerSchedule(fuzzCase, cause, shown, SHRINK_TRIES.schedule * 5);
+  return describe(fuzzCase, simplest, finding);
+}
 
 /** Steps, tasks and answers of a program. */
 function partsOf({ script }: FuzzCase): number {
