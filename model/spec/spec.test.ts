@@ -568,6 +568,23 @@ describe("accepts", () => {
     expect(stateAfter(resumed).tasks.get(1)?.stop).toBe("running");
   });
 
+  test("a stop that somebody asked for is not owed to an engine that has detached itself since", () => {
+    const history = [
+      ...TRACED,
+      events(QUIESCE),
+      call(CONTROL, UTRACE_STOP),
+      wants(true),
+      returns(CONTROL, -EINPROGRESS),
+      report(UTRACE_EVENT_SIGNAL_ALL),
+      callback(UTRACE_EVENT.SIGNAL),
+      returned(UTRACE_DETACH),
+      engine("engine-detaching"),
+      task("report-end"),
+      task("user-return"),
+    ];
+    expect(() => stateAfter(history)).not.toThrow();
+  });
+
   test("a stop that SIGKILL ends, though an engine still wants it", () => {
     const stopped = [...TRACED, wants(true), task("task-stopped"), task("task-killed", 1, TRACER), task("stop-ended")];
     expect(stateAfter([...stopped, task("user-mode"), task("task-exiting")]).tasks.get(1)?.killed).toBe(false);

@@ -179,6 +179,8 @@ function change(state: Mutable, event: SpecEvent): void {
       engine.expects = 0;
       advance("engine", engine, event.type);
       engine.holds = false;
+      // A callback that detaches takes back what its engine asked for, without a word of the mark that says so.
+      engine.stopDue = false;
       break;
     }
     case "engine-get":
