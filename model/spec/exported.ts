@@ -26,6 +26,7 @@ export const EXPORTED: readonly ExportedCall[] = [
     call: "utrace_control",
     results: "below",
     effects: [
+      "last-word",
       "report-comes",
       "stop-comes",
       "stopped-no-user-code",
