@@ -56,9 +56,17 @@ describe("a token", () => {
     const [fuzzCase] = fuzzCases as [(typeof fuzzCases)[0]];
     const bad = (change: object) => formatToken({ fuzzCase: { ...fuzzCase, ...change }, schedule: Int32Array.of() });
     expect(() => parseToken(bad({ parameters: { lifetime: "none" } }))).toThrow(/makes no program: unknown lifetime/);
-    expect(() => parseToken(bad({ script: { ...fuzzCase.script, tracers: [[{ do: "control" }]] } }))).toThrow(
-      /makes no program: its tracers are not as they should be/,
-    );
+    for (const [part, value] of [
+      ["tracers", [[{ do: "control" }]]],
+      ["targets", [[{ do: "dance" }]]],
+      ["senders", [[{ signal: 32, target: 0, naps: 0 }]]],
+      ["engines", [{ answers: { report_all: 1 }, inside: null, follows: 0 }]],
+      ["engines", [{ answers: {}, inside: { callback: "report_exec" }, follows: 0 }]],
+      ["waits", 1],
+    ] as const) {
+      const token = bad({ script: { ...fuzzCase.script, [part]: value } });
+      expect(() => parseToken(token), part).toThrow(`makes no program: its ${part} are not as they should be`);
+    }
   });
 });
 

@@ -4,9 +4,9 @@
  *     utrace-fuzz-2:<deflated JSON in base64url>
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { ANSWERS } from "../../scenarios/programs/script.ts";
 import { formatSchedule, parseSchedule } from "../../sim/schedule.ts";
 import { type FuzzCase, programOf } from "./case.ts";
+import { checkedScript } from "./scriptSchema.ts";
 
 /** What a token holds. */
 export interface Reproduction {
@@ -50,9 +50,8 @@ export function parseToken(token: string): Reproduction {
     );
   }
   const [parameters, script, text] = unpack(match[2] as string);
-  const fuzzCase = { parameters, script } as FuzzCase;
   try {
-    checkScript(script);
+    const fuzzCase = { parameters, script: checkedScript(script) } as FuzzCase;
     programOf(fuzzCase);
     return { fuzzCase, schedule: readSchedule(String(text)) };
   } catch (error) {
@@ -75,63 +74,4 @@ function readSchedule(text: string): Int32Array {
   const events = (text.match(/\S+/g) ?? []).reduce((sum, word) => sum + Number(/\*(\d+)$/.exec(word)?.[1] ?? 1), 0);
   if (events > EVENTS_MAX) throw new Error(`its schedule has ${events} events`);
   return parseSchedule(text);
-}
-
-const isArray = (value: unknown): value is unknown[] => Array.isArray(value);
-const isNumber = (value: unknown): boolean => Number.isInteger(value);
-
-/** Makes sure that a script is one: what kernel code will make of its numbers is its own business. */
-function checkScript(value: unknown): void {
-  const script = (value ?? {}) as Record<string, unknown>;
-  const demand = (holds: boolean, what: string): void => {
-    if (!holds) throw new Error(`its ${what} are not as they should be`);
-  };
-  const steps = (list: unknown, holds: (step: Record<string, unknown>) => boolean): boolean =>
-    isArray(list) &&
-    list.length <= 16 &&
-    list.every(
-      (one) =>
-        isArray(one) &&
-        one.length <= 64 &&
-        one.every((step) => typeof step === "object" && step !== null && holds(step as Record<string, unknown>)),
-    );
-  const call = (step: Record<string, unknown>): boolean =>
-    step.do === "barrier" ||
-    step.do === "examine" ||
-    (step.do === "control" && isNumber(step.action)) ||
-    (step.do === "events" && isNumber(step.mask));
-  const engine = (one: unknown): boolean => {
-    const { answers, inside, follows } = (one ?? {}) as Partial<Record<string, Record<string, unknown>>>;
-    const names: readonly string[] = ANSWERS;
-    if (typeof answers !== "object" || answers === null || !isNumber(follows)) return false;
-    if (!Object.entries(answers).every(([name, ret]) => names.includes(name) && isNumber(ret))) return false;
-    return (
-      inside === null ||
-      (typeof inside === "object" &&
-        names.includes(String(inside.callback)) &&
-        (["nap", "look"].includes(String((inside.call as Record<string, unknown>).do)) ||
-          call(inside.call as Record<string, unknown>)))
-    );
-  };
-  demand(isArray(script.engines) && script.engines.length <= 16 && script.engines.every(engine), "engines");
-  demand(
-    steps(script.targets, (step) => typeof step.do === "string"),
-    "targets",
-  );
-  demand(
-    steps(script.tracers, (step) => {
-      if (step.do === "user" || step.do === "nap") return true;
-      if (!isNumber(step.slot)) return false;
-      if (step.do === "attach") return isNumber(step.target) && isNumber(step.engine) && isNumber(step.flags);
-      return step.do === "put" || step.do === "await" || call(step);
-    }),
-    "tracers",
-  );
-  demand(
-    steps(
-      script.senders,
-      (step) => isNumber(step.target) && isNumber(step.naps) && Number(step.signal) >= 1 && Number(step.signal) <= 31,
-    ),
-    "senders",
-  );
 }

@@ -33,6 +33,7 @@ const ALLOWED: Readonly<Record<string, Allowed>> = {
 const OF_FILE: Readonly<Record<string, Allowed>> = {
   "sim/rng.ts": { folders: [], packages: ["seedrandom"] },
   "properties/fuzz/token.ts": { folders: ["sim", "model", "scenarios"], packages: ["node:zlib"] },
+  "properties/fuzz/scriptSchema.ts": { folders: ["scenarios"], packages: ["zod"] },
   "model/spec/spec.ts": { folders: ["sim"], packages: ["immer"] },
   "docs/refcounted-object.ts": { folders: ["sim"], packages: [] },
 };
