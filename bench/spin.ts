@@ -4,15 +4,16 @@
  * For each program and size: the verdict of both, states, seconds of wall time from source to verdict and of the search
  * alone, peak memory. For Spin from source is generating the verifier, compiling it (`gcc -O2`, partial order reduction
  * on, as is the default) and running it, and alone is the run of the verifier. For ours from source is starting node,
- * learning the threads and searching, and alone is the call of `exploreThreads`.
+ * learning the threads and searching, and alone is the call of `exploreThreads`. CPU time stands beside wall time for
+ * machines that have other things to do; for ours it includes that of the garbage collector's threads.
  *
  * Spin gets what makes it quick: `-DSAFETY` (nothing but safety is asked for), a search stack just deep enough, and a
  * hash table that fits the number of states that the two sizes before lead to expect.
  *
- * Sizes go up one by one until the run of Spin's verifier takes longer than `--seconds` (default 10) or more than
- * {@link MEMORY_MAX_MB}.
+ * Sizes go up one by one until the run of Spin's verifier takes more than `--seconds` (default 10) of CPU time, or is
+ * bound to, or needs more than {@link MEMORY_MAX_MB}.
  *
- * Needs `spin` and `gcc` (Debian packages of these names).
+ * Needs `spin`, `gcc` and `bash` (Debian packages of these names).
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -22,9 +23,11 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { AGAINST_SPIN, type Family } from "./threads/programs.ts";
 
-const { seconds: wanted } = parseArgs({ options: { seconds: { type: "string", default: "10" } } }).values;
-const SECONDS_MAX = Number(wanted);
-if (!(SECONDS_MAX > 0)) throw new Error(`--seconds ${wanted}: how long Spin's verifier may run, as 10 or 120`);
+const given = parseArgs({ options: { seconds: { type: "string", default: "10" } }, allowPositionals: true });
+const SECONDS_MAX = Number(given.values.seconds);
+if (!(SECONDS_MAX > 0)) throw new Error(`--seconds ${given.values.seconds}: how long Spin may run, as 10 or 120`);
+/** Families to run: those named, or all. */
+const FAMILIES = AGAINST_SPIN.filter(({ name }) => given.positionals.length === 0 || given.positionals.includes(name));
 /** Threads that an exploration has room for, one of them the owner, the target or the like. */
 const SIZE_MAX = 30;
 /** Memory that Spin's verifier may take. */
@@ -34,23 +37,39 @@ const DEPTH_MAX = 10_000;
 
 interface Timed {
   readonly text: string;
-  readonly seconds: number;
+  readonly wall: number;
+  /** Of user and system together. */
+  readonly cpu: number;
   readonly ended: boolean;
 }
 
-function run(command: string, args: readonly string[], cwd: string, timeout?: number): Timed {
+function run(command: string, args: readonly string[], cwd: string, cpuMax?: number): Timed {
+  const limit = cpuMax === undefined ? "" : `ulimit -t ${Math.ceil(cpuMax)}; `;
+  const script = `${limit}TIMEFORMAT='cpu %U %S'; time "$0" "$@"`;
   const began = process.hrtime.bigint();
-  const done = spawnSync(command, args, { cwd, encoding: "utf8", ...(timeout === undefined ? {} : { timeout }) });
-  const seconds = Number(process.hrtime.bigint() - began) / 1e9;
-  if (done.error !== undefined && !("code" in done.error && done.error.code === "ETIMEDOUT")) throw done.error;
-  return { text: `${done.stdout}${done.stderr}`, seconds, ended: done.error === undefined };
+  const { error, signal, status, stdout, stderr } = spawnSync("bash", ["-c", script, command, ...args], {
+    cwd,
+    encoding: "utf8",
+  });
+  const wall = Number(process.hrtime.bigint() - began) / 1e9;
+  if (error !== undefined) throw error;
+  const [, user, system] = /cpu ([\d.]+) ([\d.]+)\s*$/.exec(stderr) ?? [];
+  return {
+    text: `${stdout}${stderr}`,
+    wall,
+    cpu: Number(user) + Number(system),
+    ended: signal === null && status === 0,
+  };
 }
 
 interface Result {
   readonly verdict: string;
   readonly states: number;
+  /** Wall time from source to verdict. */
   readonly total: number;
+  /** Of the search alone, wall time and CPU time. */
   readonly alone: number;
+  readonly aloneCpu: number;
   readonly memoryMb: number;
 }
 
@@ -65,7 +84,7 @@ function spin(model: string, n: number, broken: boolean, folder: string, slots: 
   const generated = run("spin", ["-a", ...defines, model], folder);
   const flags = ["-O2", "-w", "-DSAFETY", `-DMEMLIM=${MEMORY_MAX_MB}`];
   const compiled = run("gcc", [...flags, "-o", "pan", "pan.c"], folder);
-  const verified = run(join(folder, "pan"), [`-m${DEPTH_MAX}`, `-w${slots}`], folder, SECONDS_MAX * 1000);
+  const verified = run(join(folder, "pan"), [`-m${DEPTH_MAX}`, `-w${slots}`], folder, SECONDS_MAX);
   if (!verified.ended) return null;
   const errors = /errors: (\d+)/.exec(verified.text)?.[1];
   if (errors === undefined) throw new Error(`Spin did not run: ${verified.text}`);
@@ -73,8 +92,9 @@ function spin(model: string, n: number, broken: boolean, folder: string, slots: 
   return {
     verdict: errors === "0" ? "held" : "violated",
     states: Number(/(\d+) states, stored/.exec(verified.text)?.[1]),
-    total: generated.seconds + compiled.seconds + verified.seconds,
-    alone: verified.seconds,
+    total: generated.wall + compiled.wall + verified.wall,
+    alone: verified.wall,
+    aloneCpu: verified.cpu,
     memoryMb: Number(/([\d.]+)\s+total actual memory usage/.exec(verified.text)?.[1]),
   };
 }
@@ -83,8 +103,9 @@ function ours(family: Family, n: number, broken: boolean): Result {
   const script = fileURLToPath(new URL("threads/explore.js", import.meta.url));
   const words = [script, family.name, String(n), ...(broken ? ["broken"] : [])];
   const done = run(process.execPath, words, tmpdir());
-  const { searchMs, ...rest } = JSON.parse(done.text) as Result & { searchMs: number };
-  return { ...rest, total: done.seconds, alone: searchMs / 1000 };
+  const [json = ""] = done.text.split("\n");
+  const { searchMs, searchCpuMs, ...rest } = JSON.parse(json) as Result & { searchMs: number; searchCpuMs: number };
+  return { ...rest, total: done.wall, alone: searchMs / 1000, aloneCpu: searchCpuMs / 1000 };
 }
 
 const cell = (text: string | number, width: number): string => String(text).padStart(width);
@@ -97,26 +118,28 @@ const row = (program: string, n: number, theirs: Result, mine: Result): string =
     cell(theirs.states, 11) + cell(mine.states, 9),
     cell(seconds(theirs.total), 9) + cell(seconds(mine.total), 8),
     cell(seconds(theirs.alone), 9) + cell(seconds(mine.alone), 8),
+    cell(seconds(theirs.aloneCpu), 9) + cell(seconds(mine.aloneCpu), 8),
     cell(theirs.memoryMb.toFixed(0), 7) + cell(mine.memoryMb.toFixed(0), 6),
-    cell((theirs.total / mine.total).toFixed(1), 8) + cell((theirs.alone / mine.alone).toFixed(1), 7),
+    cell((theirs.total / mine.total).toFixed(1), 8) + cell((theirs.aloneCpu / mine.aloneCpu).toFixed(1), 7),
   ].join("");
 
 const folder = mkdtempSync(join(tmpdir(), "spin-"));
 try {
   console.log(
-    "                        verdict             states              from source, s   alone, s         memory, MB   Spin/ours",
+    "                        verdict             states           from source, s    alone, s         alone, CPU s     memory, MB   Spin/ours",
   );
   console.log(
-    "program               N      Spin      ours       Spin     ours     Spin    ours     Spin    ours   Spin  ours  source  alone",
+    "program               N      Spin      ours       Spin     ours     Spin    ours     Spin    ours     Spin    ours   Spin  ours  source  alone",
   );
-  for (const family of AGAINST_SPIN) {
+  for (const family of FAMILIES) {
     for (const broken of family.hasBroken ? [false, true] : [false]) {
       const model = fileURLToPath(new URL(`../../bench/spin/${family.name}.pml`, import.meta.url));
       const states: number[] = [];
-      for (let n = 2; n <= SIZE_MAX; n++) {
+      for (let n = 2, expected = 0; n <= SIZE_MAX && expected < 1.5 * SECONDS_MAX; n++) {
         const theirs = spin(model, n, broken, folder, slotsFor(states));
         if (theirs === null) break;
         states.push(theirs.states);
+        expected = theirs.aloneCpu * (theirs.states / (states.at(-2) ?? theirs.states));
         console.log(row(`${family.name}${broken ? ", broken" : ""}`, n, theirs, ours(family, n, broken)));
       }
     }
