@@ -102,12 +102,10 @@ describe("explore", () => {
     expect({ ...resumed.result, elapsedMs: 0 }).toEqual({ ...whole, elapsedMs: 0 });
   });
 
-  test("says with several threads too what it cannot go through, and when runs are cut off", async () => {
-    const forks = await sandbox.cli("explore", "thread-exec", "--jobs", "2");
-    expect(forks).toMatchObject({
-      code: 2,
-      stderr: expect.stringMatching(/^utrace-sim: explore cannot go through .*\n$/),
-    });
+  test("says so when a worker fails, and comes to the same with several threads where runs are cut off", async () => {
+    const unknown = await sandbox.cli("explore", "refcounted-object", "--jobs", "2");
+    expect(unknown.code).toBe(4);
+    expect(unknown.stderr).toContain('worker knows no scenario "refcounted-object"');
     const words = ["reap-detach", "--preemptions", "0", "--steps-max", "300"];
     const { result: alone } = await json(...words);
     expect(alone).toMatchObject({ complete: false });

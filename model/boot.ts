@@ -69,6 +69,9 @@ const init = kernel(function* kernel_init() {
   while ((yield* do_wait()) !== -ECHILD);
 });
 
+/** The pid of the first task that is forked. */
+const FIRST_PID = 5400;
+
 export interface BootOptions {
   readonly lifetime: Lifetime;
   readonly patches: readonly string[];
@@ -97,7 +100,7 @@ export class BootedKernel {
       }),
       pid_cachep: m.createCache(pid_struct),
       child_reaper: this.init,
-      nextPid: 5400,
+      takePid: () => FIRST_PID + m.takeNumber(),
       objectOf: (address) => m.objectOf(address),
       task_curr: (task) => m.isCurrent(task),
       threadInfo: (task) => m.threadInfo(task),

@@ -70,7 +70,7 @@ describe("small forms of scenarios, with the states remembered or not, with a ch
     expect(shown("reap-detach", { preemptions: 1, caches: false })).toEqual(all);
   });
 
-  test.each(["stop-resume", "detach-kill-double-free", "two-engines", "attach-detach-exec-kill"])(
+  test.each(["stop-resume", "thread-exec", "detach-kill-double-free", "two-engines", "attach-detach-exec-kill"])(
     "%s, no preemption: the same ends and findings with a choice before every step",
     (name) => {
       const all = shown(name, { preemptions: 0 });

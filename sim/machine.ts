@@ -312,8 +312,10 @@ export class Machine implements SlabHost {
   protected booting = true;
   /** Who allocates before the first step. */
   readonly bootContext = new Context(-1, "swapper", 0, 0, 0, 0, false, false);
-  private staticNext: Ptr;
-  private staticEnd: Ptr;
+  protected staticNext: Ptr;
+  protected staticEnd: Ptr;
+  /** Numbers that {@link takeNumber} has given. */
+  protected numbersTaken = 0;
   /** Objects that outlive the run on purpose. */
   readonly kept = new Set<Ptr>();
   private readonly objects = new Map<Ptr, unknown>();
@@ -370,7 +372,7 @@ export class Machine implements SlabHost {
     if (this.staticNext + size > this.staticEnd) {
       this.staticNext = this.memory.allocPage();
       this.staticEnd = this.staticNext + PAGE_SIZE;
-      this.memory.bytes.fill(0, this.staticNext - ARENA, this.staticEnd - ARENA);
+      this.memory.fill(this.staticNext - ARENA, PAGE_SIZE, 0);
     }
     const address = this.staticNext;
     this.staticNext += size;
@@ -516,6 +518,11 @@ export class Machine implements SlabHost {
   /** The flags in a task's thread_info, as the processor sees them at a trap: no step of kernel code. */
   threadFlags(task: Ptr): number {
     return this.peek(this.contextOf.get(task)?.threadInfo ?? 0, thread_info.fields.flags);
+  }
+
+  /** A number that nobody else gets: 0, 1, 2 and so on. What a kernel has a bitmap for; no step. */
+  takeNumber(): number {
+    return this.numbersTaken++;
   }
 
   /**

@@ -84,7 +84,7 @@ const copy_sighand = kernel(function* copy_sighand() {
 
 const alloc_pid = kernel(function* alloc_pid(task: Ptr) {
   const pid = yield* kmem_cache_zalloc(globals().pid_cachep);
-  const nr = globals().nextPid++;
+  const nr = globals().takePid();
   yield* store(pid, PID.count.counter, 1);
   yield* store(pid, PID.nr, nr);
   yield* store(pid, PID.task, task);

@@ -13,7 +13,7 @@ export interface KernelGlobals {
   /** `child_reaper`: adopts orphans. */
   readonly child_reaper: Ptr;
   /** Next pid to hand out; a plain counter where the kernel has a bitmap. */
-  nextPid: number;
+  takePid(): number;
   /** The machine's object at an address: how a function-pointer table is called through. */
   objectOf(address: Ptr): unknown;
   /** `task_curr`: whether a task has a CPU just now. */

@@ -423,11 +423,43 @@ describe("exploring a program on the machine", () => {
     }
   });
 
-  test("refuses what it cannot go back over", () => {
-    const forks = kernel(function* forks_a_task(at: Ptr) {
-      yield* spawn(0, { comm: "child" }, increments, at);
+  const forks = kernel(function* forks_a_task(at: Ptr) {
+    yield* spawn(0, { comm: "child" }, increments, at);
+    yield* increments(at);
+  });
+  test("goes through a task that another starts: the same ends with each reduction on and off", () => {
+    const program = sharing([forks]);
+    for (const preemptions of [0, 1]) {
+      const shown = (options: Parameters<typeof exploreMachine>[1]) => {
+        const { complete, outcomes, findings } = exploreMachine(program, { preemptions, ...options });
+        return { complete, outcomes, kinds: findings.map(({ finding }) => finding.kind) };
+      };
+      const all = shown({});
+      expect(all).toMatchObject({ complete: true, kinds: preemptions === 0 ? [] : ["bug-on"] });
+      expect(shown({ reduces: false })).toEqual(all);
+      expect(shown({ caches: false })).toEqual(all);
+    }
+    for (const { key, schedule } of exploreMachine(program).findings) {
+      const run = execute(program, new ReplayStrategy(schedule), { until: (found) => found.length > 0 });
+      expect(run.findings.map(findingKey)).toEqual([key]);
+    }
+  });
+
+  /** Takes numbers, as a fork takes a pid, in one task or in two. */
+  const counting = (takers: number): Program =>
+    tiny((m) => {
+      const at = m.allocStaticStruct(cell);
+      m.globals = { cache: m.createCache(object), take: () => m.takeNumber() };
+      const takes = kernel(function* takes_two_numbers() {
+        for (let i = 0; i < 2; i++) yield* add(at, C.a, (globals() as unknown as { take(): number }).take());
+        yield* BUG_ON((yield* load(at, C.a)) !== 1, "not 0 and 1", "explored.c:7");
+      });
+      for (let i = 0; i < takers; i++) m.spawn(0, { comm: "taker" }, takes);
     });
-    expect(() => exploreMachine(sharing([forks]))).toThrow("fork");
+  test("gives numbers anew on each way, and refuses two tasks that take them", () => {
+    // It may begin on either CPU: two ways, and on each its numbers are 0 and 1.
+    expect(exploreMachine(counting(1))).toMatchObject({ complete: true, executions: 2, findings: [] });
+    expect(() => exploreMachine(counting(2))).toThrow("fork at the same time");
   });
 
   test("is not complete when it is told to stop, or when a run is cut off", () => {

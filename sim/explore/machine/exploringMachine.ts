@@ -12,7 +12,7 @@ import type { Cpu, RcuCallback } from "../../cpu.ts";
 import type { Site } from "../../finding.ts";
 import { Machine, type MachineOptions } from "../../machine.ts";
 import { type SavedPages, WILD } from "../../memory.ts";
-import { functionById, type Ptr, type Request, running, SPAWN, WAIT_INACTIVE } from "../../op.ts";
+import { functionById, type Ptr, type Request, running, WAIT_INACTIVE } from "../../op.ts";
 import type { SavedSlab } from "../../slab.ts";
 import type { BufferedStore, StoreBuffer } from "../../storeBuffer.ts";
 import type { Field } from "../../struct.ts";
@@ -61,6 +61,10 @@ interface SavedCpu {
 export interface Saved {
   readonly mark: number;
   readonly contexts: readonly SavedContext[];
+  readonly tasks: number;
+  readonly numbersTaken: number;
+  readonly staticNext: Ptr;
+  readonly staticEnd: Ptr;
   readonly cpus: readonly SavedCpu[];
   readonly pages: SavedPages;
   readonly slab: SavedSlab;
@@ -91,6 +95,8 @@ export class ExploringMachine extends Machine {
   readonly hash64 = new Hash64();
   /** Who accesses what, while an event is being made to happen. */
   footprints: Footprints | null = null;
+  /** The task that has taken numbers; -1 if none has. */
+  private takerIndex = -1;
   private undo: UndoLog | null = null;
   private slabSaved: SavedSlab | null = null;
   private slabHashVersion = -1;
@@ -131,12 +137,17 @@ export class ExploringMachine extends Machine {
     body: () => Generator<Request, unknown, unknown>,
     argument: Ptr,
   ): void {
-    if (!(this.booting || context.softirq)) throw new CannotExplore("a task that is started by another (fork)");
     const key = context.softirq
       ? `softirq ${functionById(functionId).name} ${this.memory.hex(argument)} ${context.task} ${context.stackPointer}`
-      : `task ${context.index}`;
+      : `task ${context.index}${this.booting ? "" : this.startedBy()}`;
     this.takeRegisters();
     this.arrive(context, this.kernelCode.enter(this, context, key, functionId, argument, body));
+  }
+
+  /** Where the running task is that starts another: what that will do depends on nothing else. */
+  private startedBy(): string {
+    const { lo, hi } = this.kernelCode.places[running.context.place] as Place;
+    return ` of ${lo} ${hi}`;
   }
 
   override resume(context: Context, result: unknown): void {
@@ -152,8 +163,7 @@ export class ExploringMachine extends Machine {
     if (place.op.kind === 0) {
       context.depth = -1;
       this.finish(context);
-    } else if (place.op.kind === SPAWN) throw new CannotExplore("a task that starts another (fork)");
-    else if (place.op.kind === WAIT_INACTIVE) this.footprints?.recordWait(context);
+    } else if (place.op.kind === WAIT_INACTIVE) this.footprints?.recordWait(context);
   }
 
   private load(context: Context, place: Place): void {
@@ -175,7 +185,26 @@ export class ExploringMachine extends Machine {
     // A hook of the program looks, in the step of whoever is running.
     if (this.footprints !== null)
       this.footprints.recordPeek(running.context, pointer + (this.offset[field.id] as number));
-    return super.peek(pointer, field);
+    if (!this.kernelCode.isLearning) return super.peek(pointer, field);
+    return this.kernelCode.hiddenRead("peek", pointer, () => super.peek(pointer, field), field) as number;
+  }
+
+  override takeNumber(): number {
+    const { index } = running.context;
+    // Who is first would be for others to notice, and not by an op.
+    if (this.takerIndex >= 0 && this.takerIndex !== index) throw new CannotExplore("tasks that fork at the same time");
+    this.takerIndex = index;
+    const number = this.kernelCode.hiddenRead("nextNumber", 0, () => this.numbersTaken) as number;
+    if (!this.kernelCode.isReplaying) this.skipNumber();
+    return number;
+  }
+
+  nextNumber(): number {
+    return this.numbersTaken;
+  }
+
+  skipNumber(): void {
+    this.numbersTaken++;
   }
 
   override isCurrent(task: Ptr): boolean {
@@ -205,6 +234,10 @@ export class ExploringMachine extends Machine {
     return {
       mark: (this.undo as UndoLog).mark(),
       contexts,
+      tasks: this.contexts.length,
+      numbersTaken: this.numbersTaken,
+      staticNext: this.staticNext,
+      staticEnd: this.staticEnd,
       cpus: this.cpus.map(saveCpu),
       pages: this.memory.savePages(),
       slab: this.slabSaved,
@@ -225,6 +258,10 @@ export class ExploringMachine extends Machine {
   /** Goes back to a state saved on the way to this one. */
   restore(saved: Saved): void {
     (this.undo as UndoLog).rewind(saved.mark);
+    while (this.contexts.length > saved.tasks) this.forgetTask(this.contexts.pop() as Context);
+    this.numbersTaken = saved.numbersTaken;
+    this.staticNext = saved.staticNext;
+    this.staticEnd = saved.staticEnd;
     for (const one of saved.contexts) this.restoreContext(one);
     for (const cpu of this.cpus) restoreCpu(cpu, saved.cpus[cpu.id] as SavedCpu);
     this.memory.restorePages(saved.pages);
@@ -246,6 +283,11 @@ export class ExploringMachine extends Machine {
     this.findings.length = 0;
     this.beyondLoop = false;
     this.stale = true;
+  }
+
+  /** Of a task that was not there yet. */
+  private forgetTask(context: Context): void {
+    if (this.contextOf.get(context.task) === context) this.contextOf.delete(context.task);
   }
 
   private restoreContext(saved: SavedContext): void {
@@ -288,6 +330,7 @@ export class ExploringMachine extends Machine {
       hash.word(bits);
     }
     hash.word((this.twoOwnersSeen ? 4 : 0) | (this.debugLocks ? 2 : 0) | (this.memoryErrorSeen ? 1 : 0));
+    hash.word(this.numbersTaken);
     this.gatherSequences();
     for (const context of this.contexts) {
       if (context.finished) hash.word(0x77);

@@ -30,6 +30,7 @@ import {
   request,
   running,
 } from "../../op.ts";
+import type { Field } from "../../struct.ts";
 import { Hash64 } from "./hash64.ts";
 
 type Frame = Generator<Request, unknown, unknown>;
@@ -46,13 +47,21 @@ export interface HiddenReads {
   isCurrent(task: Ptr): boolean;
   threadInfo(task: Ptr): Ptr;
   threadFlags(task: Ptr): number;
+  /** Memory, with a field of `peek`. */
+  peek(pointer: Ptr, field: Field): number;
+  /** The number that is taken next. */
+  nextNumber(): number;
+  /** Takes it. */
+  skipNumber(): void;
 }
 
 /** One such read, and what it gave. */
 interface HiddenRead {
-  readonly what: keyof HiddenReads;
+  readonly what: Exclude<keyof HiddenReads, "skipNumber">;
   readonly task: Ptr;
   readonly answer: number | boolean;
+  /** Of a `peek`. */
+  readonly field: Field | null;
 }
 
 /** Where kernel code is between two ops, and the op it asks for. */
@@ -385,6 +394,7 @@ export class KernelCode {
   private reads: HiddenRead[] = [];
   private replayed: readonly HiddenRead[] | null = null;
   private voice: Voice | null = null;
+  private asking = false;
 
   constructor(namings: Namings) {
     this.values = new Values(namings);
@@ -434,19 +444,41 @@ export class KernelCode {
     return to;
   }
 
+  /** Whether kernel code is running, and not only looked up. */
+  get isLearning(): boolean {
+    return this.voice !== null;
+  }
+
+  /** Whether kernel code is running on a way that was gone before. */
+  get isReplaying(): boolean {
+    return this.replayed !== null;
+  }
+
   /** Answers a read that kernel code makes without an op, while it is being learned. */
-  hiddenRead(what: HiddenRead["what"], task: Ptr, ask: () => number | boolean): number | boolean {
-    if (this.voice === null) return ask();
+  hiddenRead(
+    what: HiddenRead["what"],
+    task: Ptr,
+    ask: () => number | boolean,
+    field: Field | null = null,
+  ): number | boolean {
+    // One read may make others: it is the outermost that code has asked for.
+    if (this.voice === null || this.asking) return ask();
     const before = this.replayed?.[this.reads.length];
+    this.asking = true;
     const answer = before === undefined ? ask() : before.answer;
-    this.reads.push({ what, task, answer });
+    this.asking = false;
+    this.reads.push({ what, task, answer, field });
     this.voice.noteRead(answer);
     return answer;
   }
 
   private wayAmong(machine: HiddenReads, ways: readonly Way[]): Place | null {
-    const holds = ({ what, task, answer }: HiddenRead): boolean => machine[what](task) === answer;
-    return ways.find((way) => way.reads.every(holds))?.to ?? null;
+    const holds = ({ what, task, answer, field }: HiddenRead): boolean =>
+      (field === null ? machine[what as "threadFlags"](task) : machine.peek(task, field)) === answer;
+    const known = ways.find((way) => way.reads.every(holds));
+    if (known === undefined) return null;
+    for (const { what } of known.reads) if (what === "nextNumber") machine.skipNumber();
+    return known.to;
   }
 
   private restart(root: Root): void {
@@ -475,6 +507,7 @@ export class KernelCode {
       return voice.advance(result);
     } finally {
       this.voice = null;
+      this.replayed = null;
       running.context = before;
     }
   }
