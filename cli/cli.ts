@@ -164,6 +164,7 @@ function addExplore(program: Command, io: Io, done: (code: number) => void): voi
     .option("--preemptions <N>", "preemptions at most, counted as hunt counts them; any: no bound", preemptionBound, 1)
     .option("--context-switches <N>", "changes of who runs at most, of whatever kind", wholeNumber(0, 500))
     .option("--loop-rounds <N>", "times a function may come to the head of a loop; cut off beyond", wholeNumber(1))
+    .option("--states-max <N>", "states that there is room for, 24 bytes each (default: 16777216)", wholeNumber(256))
     .option("--budget <SECONDS>", "stop after so long, and put the rest aside", wholeNumber(0))
     .option("--save <FILE>", "where to put it aside (default: in the folder for repro files)")
     .option("--resume <FILE>", "go on with an exploration that was put aside")

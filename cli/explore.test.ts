@@ -50,6 +50,9 @@ describe("explore", () => {
     });
     const { stdout } = await sandbox.cli("explore", "refcounted-object-fixed", "--context-switches", "1");
     expect(stdout).toContain(" and 1 context switch\n");
+    const full = await sandbox.cli("explore", "reap-detach", "--preemptions", "1", "--states-max", "1000");
+    expect(full.code).toBe(3);
+    expect(full.stdout).toContain("there is no room for more than 1024 states (--states-max)\n");
     const loops = await sandbox.cli("explore", "reap-detach", "--preemptions", "0", "--loop-rounds", "1");
     expect(loops.code).toBe(3);
     expect(loops.stdout).toContain(

@@ -33,6 +33,8 @@ export interface ExploreCommandOptions extends ParameterOptions {
   readonly jobs: number;
   readonly contextSwitches?: number;
   readonly loopRounds?: number;
+  /** States there is room for; rounded up to a power of 2. */
+  readonly statesMax?: number;
   readonly reduce: boolean;
   readonly cache: boolean;
 }
@@ -80,7 +82,7 @@ function smallSubject(io: Io, name: string, options: ExploreCommandOptions): Sub
 
 function makeExplorer(subject: Subject, options: ExploreCommandOptions): MachineExplorer | ExploreCrew {
   const { scenario, program } = subject;
-  const { preemptions, contextSwitches, loopRounds, reduce: reduces, cache: caches, jobs } = options;
+  const { preemptions, contextSwitches, loopRounds, statesMax, reduce: reduces, cache: caches, jobs } = options;
   try {
     const bounds = {
       preemptions,
@@ -88,6 +90,7 @@ function makeExplorer(subject: Subject, options: ExploreCommandOptions): Machine
       caches,
       ...(contextSwitches === undefined ? {} : { switches: contextSwitches }),
       ...(loopRounds === undefined ? {} : { loopRounds }),
+      ...(statesMax === undefined ? {} : { statesMax: 2 ** Math.ceil(Math.log2(statesMax)) }),
     };
     return jobs > 1 ? new ExploreCrew(subject, bounds, jobs) : new MachineExplorer(program, bounds);
   } catch (error) {
@@ -201,7 +204,9 @@ function conclusion(result: MachineExploration, elapsedMs: number): string {
     bounds.hit.includes("loopRounds") && bounds.loopRounds !== null
       ? `runs were cut off that came to the head of a loop more than ${count(bounds.loopRounds, "time")} (--loop-rounds)\n`
       : "";
-  const full = bounds.hit.includes("statesMax") ? `there is no room for more than ${bounds.statesMax} states\n` : "";
+  const full = bounds.hit.includes("statesMax")
+    ? `there is no room for more than ${bounds.statesMax} states (--states-max)\n`
+    : "";
   const cut = cutOff > 0 ? `${count(cutOff, "run was", "runs were")} cut off at ${bounds.stepsMax} steps\n` : "";
   const left =
     estimate === null ? "" : `of those with ${count(estimate.preemptions, "preemption")} ${guess(estimate)}\n`;
