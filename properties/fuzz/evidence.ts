@@ -111,7 +111,7 @@ export class Evidence {
 
   /**
    * Calls with this argument that other tasks made on engines of the task it is about: whether one is under way, or has
-   * returned without a word from the task since; and whether the last was made before any engine had asked for events.
+   * returned without a word from the task since; and whether any was made before an engine had asked for events.
    */
   calls(name: string, argument: number): { readonly atWork: boolean; readonly beforeAnyEvents: boolean } {
     const { taskAddress, task } = this.about;
@@ -127,7 +127,7 @@ export class Evidence {
       if (subject === "events-set") events |= value;
       if (subject !== name || value !== argument || by === task) continue;
       open.add(by);
-      beforeAnyEvents = events === 0;
+      if (events === 0) beforeAnyEvents = true;
     }
     return { atWork: open.size > 0 || justOver, beforeAnyEvents };
   }

@@ -186,7 +186,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     whose: "the posted code",
     where: ["utrace_control", "tracehook_force_sigpending"],
     order:
-      "the first engine has no events yet, so task->utrace_flags is 0; utrace_control(INTERRUPT) sets utrace->interrupt and TIF_SIGPENDING; recalc_sigpending asks utrace only if utrace_flags is not 0, and takes TIF_SIGPENDING back; somebody sets events; the next utrace_resume finds `interrupt` without TIF_SIGPENDING: BUG_ON(!signal_pending(task)).",
+      "the first engine has no events yet, so task->utrace_flags is 0; utrace_control(INTERRUPT) sets utrace->interrupt and TIF_SIGPENDING; recalc_sigpending asks utrace only if utrace_flags is not 0, and takes TIF_SIGPENDING back, while `interrupt` stays (and a second INTERRUPT does nothing); somebody sets events; the next utrace_resume finds `interrupt` without TIF_SIGPENDING: BUG_ON(!signal_pending(task)).",
   },
   {
     name: "report-unannounced",
