@@ -139,15 +139,15 @@ export class ExploringMachine extends Machine {
   ): void {
     const key = context.softirq
       ? `softirq ${functionById(functionId).name} ${this.memory.hex(argument)} ${context.task} ${context.stackPointer}`
-      : `task ${context.index}${this.booting ? "" : this.startedBy()}`;
+      : `task ${context.index}${this.booting ? "" : this.startedBy(context)}`;
     this.takeRegisters();
     this.arrive(context, this.kernelCode.enter(this, context, key, functionId, argument, body));
   }
 
-  /** Where the running task is that starts another: what that will do depends on nothing else. */
-  private startedBy(): string {
+  /** Where the running task is that starts another, and the other's stack: what that will do depends on nothing else. */
+  private startedBy(context: Context): string {
     const { lo, hi } = this.kernelCode.places[running.context.place] as Place;
-    return ` of ${lo} ${hi}`;
+    return ` of ${lo} ${hi} on ${context.threadInfo}`;
   }
 
   override resume(context: Context, result: unknown): void {
