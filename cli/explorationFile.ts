@@ -1,4 +1,4 @@
-/** Files of explorations that were put aside: compressed JSON, trusted in nothing but that the tool wrote it. */
+/** Files of explorations that were put aside: compressed, trusted in nothing but that the tool wrote it. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -8,7 +8,7 @@ import { ioReason, UsageError } from "./errors.ts";
 import { TOOL } from "./tool.ts";
 
 /** Version of the format. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 const FileSchema = z.object({
   format: z.literal(FORMAT),
@@ -18,20 +18,35 @@ const FileSchema = z.object({
   explored: z.custom<PutAside>((value) => typeof value === "object" && value !== null && "states" in value),
 });
 
-/** Words are kept as text: there may be millions. */
+/** Stands in the JSON for words, which come after it in the file as they are: there may be too many for a text. */
 const WORDS = "words ";
 
-function withoutWords(_name: string, value: unknown): unknown {
-  if (!(value instanceof Int32Array)) return value;
-  return WORDS + Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
+/** The file: the length of the JSON, the JSON, and all words in the order in which it names them. */
+function packed(content: object): Buffer {
+  const parts: Buffer[] = [];
+  const text = JSON.stringify(content, (_name, value: unknown) => {
+    if (!(value instanceof Int32Array)) return value;
+    parts.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    return `${WORDS}${value.length}`;
+  });
+  const json = Buffer.from(text);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(json.length);
+  return Buffer.concat([length, json, ...parts]);
 }
 
-function withWords(_name: string, value: unknown): unknown {
-  if (typeof value !== "string" || !value.startsWith(WORDS)) return value;
-  const bytes = Buffer.from(value.slice(WORDS.length), "base64");
-  const words = new Int32Array(Math.floor(bytes.length / 4));
-  Buffer.from(words.buffer).set(bytes.subarray(0, 4 * words.length));
-  return words;
+/** Takes a file apart; throws where it is none. */
+function unpacked(file: Buffer): unknown {
+  let at = 4 + file.readUInt32LE(0);
+  return JSON.parse(file.subarray(4, at).toString("utf8"), (_name, value: unknown) => {
+    if (typeof value !== "string" || !value.startsWith(WORDS)) return value;
+    const words = new Int32Array(Number(value.slice(WORDS.length)));
+    const bytes = file.subarray(at, at + words.byteLength);
+    if (bytes.length < words.byteLength) throw new Error("cut off");
+    Buffer.from(words.buffer).set(bytes);
+    at += words.byteLength;
+    return words;
+  });
 }
 
 /**
@@ -42,10 +57,10 @@ function withWords(_name: string, value: unknown): unknown {
  */
 export function writeExploration(path: string, cwd: string, subject: string, explored: PutAside): void {
   const target = resolve(cwd, path);
-  const text = JSON.stringify({ format: FORMAT, tool: TOOL, subject, explored }, withoutWords);
+  const content = packed({ format: FORMAT, tool: TOOL, subject, explored });
   try {
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(`${target}.tmp`, gzipSync(text));
+    writeFileSync(`${target}.tmp`, gzipSync(content, { level: 1 }));
     renameSync(`${target}.tmp`, target);
   } catch (error) {
     throw new UsageError(`cannot write ${path}: ${ioReason(error)}; name another file with --save`);
@@ -66,7 +81,7 @@ export function readExploration(path: string, cwd: string, subject: string): Put
   }
   let json: unknown;
   try {
-    json = JSON.parse(gunzipSync(bytes).toString("utf8"), withWords);
+    json = unpacked(gunzipSync(bytes));
   } catch {
     throw new UsageError(
       `${path} is no exploration that was put aside, or was cut off; explore saves one when it stops`,
