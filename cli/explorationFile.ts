@@ -8,7 +8,7 @@ import { ioReason, UsageError } from "./errors.ts";
 import { TOOL } from "./tool.ts";
 
 /** Version of the format. */
-const FORMAT = 3;
+const FORMAT = 4;
 
 const FileSchema = z.object({
   format: z.literal(FORMAT),

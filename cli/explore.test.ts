@@ -105,6 +105,36 @@ describe("explore", () => {
     expect({ ...resumed.result, elapsedMs: 0 }).toEqual({ ...whole, elapsedMs: 0 });
   });
 
+  test("goes on with the room it had for states; refuses, in one line, less than there are", async () => {
+    const words = ["reap-detach", "--preemptions", "1", "--no-reduce", "--budget", "0"];
+    const { result } = await json(...words, "--states-max", "16384", "--save", "later");
+    expect(result.states).toBeGreaterThan(256);
+    const few = await sandbox.cli("explore", ...words, "--resume", "later", "--states-max", "256");
+    expect(few).toMatchObject({ code: 2, stdout: "" });
+    expect(few.stderr).toMatch(
+      /^utrace-sim: later has \d+ states, more than --states-max 256; leave it out to have room for 16384\n$/,
+    );
+    const resumed = await json(...words, "--resume", "later");
+    expect(resumed.result).toMatchObject({ complete: false, bounds: { statesMax: 16384 } });
+    expect(resumed.result.states).toBeGreaterThanOrEqual(result.states);
+  });
+
+  test("--resume wants the same reductions as before", async () => {
+    await json("refcounted-object-fixed", "--budget", "0", "--no-cache", "--save", "later");
+    const other = await sandbox.cli("explore", "refcounted-object-fixed", "--resume", "later");
+    expect(other.code).toBe(2);
+    expect(other.stderr).toMatch(/is of ".* --no-cache .*"; give the same scenario and options\n$/);
+    expect((await json("refcounted-object-fixed", "--no-cache", "--resume", "later")).code).toBe(0);
+  });
+
+  test("a world that starts tasks: what is found can be replayed", async () => {
+    const { code, result } = await json("thread-exec", "--preemptions", "0");
+    expect(code).toBe(1);
+    expect(result.complete).toBe(true);
+    expect(result.findings).toMatchObject([{ kind: "use-after-free" }]);
+    expect((await sandbox.cli("replay", result.findings[0].repro)).code).toBe(1);
+  });
+
   test("says so when a worker fails, and comes to the same with several threads where runs are cut off", async () => {
     const unknown = await sandbox.cli("explore", "refcounted-object", "--jobs", "2");
     expect(unknown.code).toBe(4);

@@ -311,6 +311,7 @@ export class ExploreCrew {
       next: work.next,
       end: work.end,
       states: states.putAside(),
+      statesMax: states.statesMax,
       footprints: footprints?.putAside() ?? null,
     });
   }

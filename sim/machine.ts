@@ -42,7 +42,7 @@ import type { CheckName, Finding, FindingDetails, FindingKind, Site, SlabReport 
 import { HistoryHash, type HistoryRow, type Note } from "./history.ts";
 import { plain_task, thread_info } from "./kernelStructs.ts";
 import { beginLock, lockReady, stepLock, stepUnlock } from "./locks.ts";
-import { ARENA, Memory, PAGE_SIZE, SHADOW_OK } from "./memory.ts";
+import { ARENA, Memory, PAGE_SIZE, SHADOW_OK, SOFTIRQ_STACKS } from "./memory.ts";
 import {
   ADD,
   ALLOC,
@@ -537,6 +537,7 @@ export class Machine implements SlabHost {
 
   /** Ends the boot: from here on everything is a step. */
   boot(): void {
+    this.memory.setShadow(SOFTIRQ_STACKS, this.cpus.length * STACK_SIZE, SHADOW_OK);
     this.booting = false;
   }
 
@@ -1264,7 +1265,7 @@ export class Machine implements SlabHost {
       over?.pid ?? 0,
       over?.task ?? 0,
       over?.threadInfo ?? 0,
-      this.softirqStack(cpu.id),
+      SOFTIRQ_STACKS + (cpu.id + 1) * STACK_SIZE,
       false,
       true,
     );
@@ -1284,12 +1285,6 @@ export class Machine implements SlabHost {
     }
     const body = callee.body as KernelBody<[Ptr], void>;
     this.start(context, callee.id, () => body(callback.head), callback.head);
-  }
-
-  private readonly softirqStacks: Ptr[] = [];
-  protected softirqStack(cpu: number): Ptr {
-    this.softirqStacks[cpu] ??= this.allocStatic(STACK_SIZE) + STACK_SIZE;
-    return this.softirqStacks[cpu] as Ptr;
   }
 
   // --- Slab -------------------------------------------------------------------------------------------------------

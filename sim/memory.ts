@@ -31,6 +31,12 @@ export const PAGE_SIZE = 1 << PAGE_SHIFT;
 export const ARENA_PFN = 0x17c000;
 const DIRECT_MAP_HIGH = 0xffff8801 | 0;
 const ARENA_PAGES = 128;
+const LAST_PAGES = (ARENA_PAGES - 2) * PAGE_SIZE;
+/**
+ * The last two pages of the arena, for the stacks of the CPUs' softirqs. Nobody is given them: so where a task's stack or a
+ * slab lies does not depend on whether there was a softirq before.
+ */
+export const SOFTIRQ_STACKS = ARENA + LAST_PAGES;
 /** Numbers from here on stand for eight bytes that no other row of the table covers: a poisoned pointer, say. */
 export const WILD = 2 ** 52;
 /** Room of each of them, so that the offset of a field can be added to it or taken off. */
@@ -90,8 +96,10 @@ export class Memory {
     this.observer = null;
     const used = this.nextPage * PAGE_SIZE;
     this.bytes.fill(0, 0, Math.max(used, this.strayEnd));
+    this.bytes.fill(0, LAST_PAGES);
     this.strayEnd = 0;
     this.shadow.fill(SHADOW_PAGE_FREE, 0, used >> 3);
+    this.shadow.fill(SHADOW_PAGE_FREE, LAST_PAGES >> 3);
     this.mapped.fill(1);
     this.nextPage = 0;
     this.freePages.length = 0;
@@ -134,7 +142,7 @@ export class Memory {
    * @returns its address, or 0 when memory is exhausted.
    */
   allocPage(): number {
-    const page = this.freePages.pop() ?? (this.nextPage < ARENA_PAGES ? this.nextPage++ : -1);
+    const page = this.freePages.pop() ?? (this.nextPage < ARENA_PAGES - 2 ? this.nextPage++ : -1);
     if (page < 0) return 0;
     this.mapped[page] = 1;
     return ARENA + page * PAGE_SIZE;

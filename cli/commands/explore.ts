@@ -7,9 +7,12 @@ import {
   type Exploring,
   type MachineExploration,
   MachineExplorer,
+  type PutAside,
   STATE_CHECKS,
+  STATES_MAX,
 } from "../../sim/explore/machine/explore.ts";
 import { CannotExplore } from "../../sim/explore/machine/exploringMachine.ts";
+import { asideStates } from "../../sim/explore/machine/states.ts";
 import { formatSchedule } from "../../sim/schedule.ts";
 import { findByKey, replayTo } from "../confirm.ts";
 import { EXIT_BUDGET, EXIT_CLEAN, EXIT_FINDING, UsageError } from "../errors.ts";
@@ -48,9 +51,10 @@ export async function exploreCommand(io: Io, name: string, options: ExploreComma
   const subject = smallSubject(io, name, options);
   checkFolder(options.out, io.cwd);
   const words = commandLine("explore", subject.scenario.name, subject.parameters, ...boundWords(options));
-  const explorer = makeExplorer(subject, options);
+  const aside = options.resume === undefined ? null : readExploration(options.resume, io.cwd, words);
+  const explorer = makeExplorer(subject, options, roomFor(aside, options));
   try {
-    if (options.resume !== undefined) await explorer.takeUp(readExploration(options.resume, io.cwd, words));
+    if (aside !== null) await explorer.takeUp(aside);
     if (options.json !== true) io.stdout.write(opening(subject, options));
     const over = await explore(io, explorer, began, options);
     if (explorer instanceof ExploreCrew) await explorer.settle();
@@ -80,9 +84,26 @@ function smallSubject(io: Io, name: string, options: ExploreCommandOptions): Sub
   return { ...given, parameters, program: given.scenario.program(parameters) };
 }
 
-function makeExplorer(subject: Subject, options: ExploreCommandOptions): MachineExplorer | ExploreCrew {
+/** States that there is room for: as many as are asked for, or as there was room for before. */
+function roomFor(aside: PutAside | null, { statesMax: asked, resume }: ExploreCommandOptions): number {
+  const wanted = asked === undefined ? undefined : 2 ** Math.ceil(Math.log2(asked));
+  if (aside === null) return wanted ?? STATES_MAX;
+  const needed = asideStates(aside.states);
+  if (wanted !== undefined && wanted < needed) {
+    throw new UsageError(
+      `${resume} has ${needed} states, more than --states-max ${asked}; leave it out to have room for ${aside.statesMax}`,
+    );
+  }
+  return wanted ?? aside.statesMax;
+}
+
+function makeExplorer(
+  subject: Subject,
+  options: ExploreCommandOptions,
+  statesMax: number,
+): MachineExplorer | ExploreCrew {
   const { scenario, program } = subject;
-  const { preemptions, contextSwitches, loopRounds, statesMax, reduce: reduces, cache: caches, jobs } = options;
+  const { preemptions, contextSwitches, loopRounds, reduce: reduces, cache: caches, jobs } = options;
   try {
     const bounds = {
       preemptions,
@@ -90,7 +111,7 @@ function makeExplorer(subject: Subject, options: ExploreCommandOptions): Machine
       caches,
       ...(contextSwitches === undefined ? {} : { switches: contextSwitches }),
       ...(loopRounds === undefined ? {} : { loopRounds }),
-      ...(statesMax === undefined ? {} : { statesMax: 2 ** Math.ceil(Math.log2(statesMax)) }),
+      statesMax,
     };
     return jobs > 1 ? new ExploreCrew(subject, bounds, jobs) : new MachineExplorer(program, bounds);
   } catch (error) {
@@ -148,11 +169,13 @@ function rounded(value: number): number {
   return Math.round(value / scale) * scale;
 }
 
-const boundWords = ({ preemptions, contextSwitches, loopRounds }: ExploreCommandOptions): string[] => [
+const boundWords = ({ preemptions, contextSwitches, loopRounds, reduce, cache }: ExploreCommandOptions): string[] => [
   "--preemptions",
   Number.isFinite(preemptions) ? String(preemptions) : "any",
   ...(contextSwitches === undefined ? [] : ["--context-switches", String(contextSwitches)]),
   ...(loopRounds === undefined ? [] : ["--loop-rounds", String(loopRounds)]),
+  ...(reduce ? [] : ["--no-reduce"]),
+  ...(cache ? [] : ["--no-cache"]),
 ];
 
 function opening({ scenario, parameters }: Subject, { preemptions }: ExploreCommandOptions): string {

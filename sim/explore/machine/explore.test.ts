@@ -25,6 +25,8 @@ import {
   spawn,
   spin_lock,
   spin_unlock,
+  stackPop,
+  stackPush,
   store,
   sys_sched_yield,
   wait_task_inactive,
@@ -34,7 +36,7 @@ import { execute, type Program } from "../../run.ts";
 import type { Cache } from "../../slab.ts";
 import { ReplayStrategy } from "../../strategies/replay.ts";
 import { type Field, ptr, struct, u32 } from "../../struct.ts";
-import { type TinyOptions, tiny } from "../../tinyProgram.ts";
+import { randomRuns, type TinyOptions, tiny } from "../../tinyProgram.ts";
 import { exploreMachine, MachineExplorer } from "./explore.ts";
 
 const cell = struct("explored_cell", { a: u32, b: u32, lock: spinlock_t });
@@ -443,6 +445,52 @@ describe("exploring a program on the machine", () => {
       const run = execute(program, new ReplayStrategy(schedule), { until: (found) => found.length > 0 });
       expect(run.findings.map(findingKey)).toEqual([key]);
     }
+  });
+
+  /** Where the stacks of started tasks are, in all schedules without a preemption, and in some. */
+  function stacksOf(programNoting: (note: (stack: Ptr) => void) => Program) {
+    const [explored, run] = [new Set<Ptr>(), new Set<Ptr>()];
+    const result = exploreMachine(
+      programNoting((stack) => explored.add(stack)),
+      { preemptions: 0 },
+    );
+    randomRuns(
+      programNoting((stack) => run.add(stack)),
+      100,
+    );
+    return { explored: [...explored].sort(), run: [...run].sort(), ...result };
+  }
+  const startsOne = (note: (stack: Ptr) => void) => {
+    const usesItsStack = kernel(function* uses_its_stack() {
+      const local = stackPush(16);
+      note(local);
+      yield* store(local, H.object, 1);
+      yield* store(local, H.object, 0);
+      stackPop(16);
+    });
+    return kernel(function* starts_one(_at: Ptr, task?: Ptr) {
+      yield* spawn(task ?? 0, { comm: "child" }, usesItsStack);
+    });
+  };
+  test("knows on which stack a started task is, where that depends on who started others before", () => {
+    const { complete, findings, explored, run } = stacksOf((note) =>
+      tiny((m) => {
+        // A task that brings its task struct takes less room: the second to be started has one of two stacks.
+        const given = m.allocStaticStruct(plain_task);
+        const starts = startsOne(note);
+        for (const task of [0, given, 0]) m.spawn(0, { comm: "parent" }, starts, 0, task);
+      }),
+    );
+    expect({ complete, findings }).toEqual({ complete: true, findings: [] });
+    expect(explored.length).toBeGreaterThan(3);
+    expect(explored).toEqual(run);
+  });
+
+  test("a started task has its stack where it has it in a run, whether or not there was a softirq before", () => {
+    const { complete, explored, run } = stacksOf((note) => rcuProgram(startsOne(note)));
+    expect(complete).toBe(true);
+    expect(explored).toHaveLength(1);
+    expect(run).toEqual(explored);
   });
 
   /** Takes numbers, as a fork takes a pid, in one task or in two. */

@@ -425,6 +425,7 @@ export class MachineExplorer {
       next: work.next,
       end: work.end,
       states: states.putAside(),
+      statesMax: states.statesMax,
       footprints: footprints?.putAside() ?? null,
     });
   }
@@ -515,6 +516,8 @@ export interface PutAside {
   readonly next: number;
   readonly end: number;
   readonly states: Int32Array;
+  /** States that there was room for. */
+  readonly statesMax: number;
   readonly footprints: readonly number[] | null;
 }
 
@@ -524,7 +527,7 @@ export function putAside(
   tally: Tally,
   { sightings, ends, ways: lists }: ReturnType<typeof gather>,
   known: ReadonlyMap<string, ExploredFinding>,
-  rest: Pick<PutAside, "statesBefore" | "items" | "next" | "end" | "states" | "footprints">,
+  rest: Pick<PutAside, "statesBefore" | "items" | "next" | "end" | "states" | "statesMax" | "footprints">,
 ): PutAside {
   const ways = new Ways();
   for (const list of lists) ways.addAll(list);

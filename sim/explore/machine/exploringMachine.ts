@@ -124,8 +124,6 @@ export class ExploringMachine extends Machine {
 
   override boot(): void {
     super.boot();
-    // Before the first mark, so that going back need not give static memory back.
-    for (const cpu of this.cpus) this.softirqStack(cpu.id);
     this.undo = new UndoLog(this.memory);
   }
 

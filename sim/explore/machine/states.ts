@@ -40,6 +40,9 @@ export function makeStateMemory(
   return { table: make(2 * statesMax), states: make(WORDS * statesMax), next };
 }
 
+/** States that there must be room for to take up those that were put aside. */
+export const asideStates = (aside: Int32Array): number => aside.length / WORDS;
+
 /** Room for a few states; a table for one search grows. */
 export const FEW = 2 ** 12;
 
@@ -58,7 +61,7 @@ export class States {
    */
   constructor(
     readonly memory: StateMemory,
-    private readonly statesMax: number,
+    readonly statesMax: number,
     private readonly words: SharedWords,
   ) {}
 
@@ -189,7 +192,7 @@ export class States {
 
   /** Takes over the states of another table of the same program; there are none yet. */
   takeUp(aside: Int32Array): void {
-    const end = aside.length / WORDS;
+    const end = asideStates(aside);
     if (this.words === ALONE) {
       let size = this.memory.states.length / WORDS;
       while (size < end + BLOCK && size < this.statesMax) size *= 2;
