@@ -33,8 +33,12 @@ type TaskEvent = {
   readonly task: number;
 };
 
-/** Something that happened. */
-export type SpecEvent = { readonly by: number } & (
+/**
+ * Something that happened. If it is `unseen`, the store that did it has not left the store buffer of its CPU;
+ * `store-seen` says that the oldest such store of `by` has.
+ */
+export type SpecEvent = { readonly by: number; readonly unseen?: boolean } & (
+  | { readonly type: "store-seen" }
   | StructEvent
   | EngineEvent
   | TaskEvent

@@ -7,11 +7,13 @@
 import type { Context } from "../../sim/context.ts";
 import type { Machine } from "../../sim/index.ts";
 import { hexPointer } from "../../sim/memory.ts";
+import type { StoreBuffer } from "../../sim/storeBuffer.ts";
 import { __TASK_TRACED } from "../linux/sched.ts";
 import { describeDivergence } from "./divergence.ts";
 import type { SpecEvent } from "./events.ts";
 import { CALL_NAMES } from "./returns.ts";
 import { SpecRun } from "./spec.ts";
+import { unseenOf } from "./unseen.ts";
 
 /** What a call that begins is made with besides: noted just before, as a note holds two numbers. */
 export const CALL_KEYS = "call-keys";
@@ -94,6 +96,41 @@ export class NoteReader {
   }
 }
 
+/** Keeps account of what is in the store buffers, of all that the specification makes a difference for. */
+class Lag {
+  /** Oldest first; `step` is that of the store. */
+  private waiting: { readonly by: number; readonly cpu: number; readonly step: number }[] = [];
+
+  constructor(
+    private readonly buffers: NonNullable<Machine["buffers"]>,
+    private readonly run: SpecRun,
+  ) {}
+
+  private holds(cpu: number, step: number): boolean {
+    const buffer = this.buffers[cpu] as StoreBuffer;
+    return buffer.count > 0 && buffer.entry(0).step <= step;
+  }
+
+  /** The event, marked if other CPUs cannot see yet what it stands for. */
+  note(event: SpecEvent, cpu: number, step: number): SpecEvent {
+    const marked = { ...event, unseen: true };
+    if (!this.holds(cpu, step) || unseenOf(this.run.state, marked) === null) return event;
+    this.waiting.push({ by: event.by, cpu, step });
+    return marked;
+  }
+
+  /** Tells the specification what has left the buffers since it was last told of anything. */
+  settle(): void {
+    if (this.waiting.length === 0) return;
+    const { run } = this;
+    this.waiting = this.waiting.filter(({ by, cpu, step }) => {
+      const holds = this.holds(cpu, step);
+      if (!holds) run.step({ type: "store-seen", by });
+      return holds;
+    });
+  }
+}
+
 /** Watches a machine from its boot on; the first divergence of a run is a finding. */
 export function observeSpec(machine: Machine): void {
   machine.onNote = observerOf(machine);
@@ -107,13 +144,16 @@ export function observeSpec(machine: Machine): void {
 function observerOf(machine: Machine): NonNullable<Machine["onNote"]> {
   const reader = new NoteReader();
   const run = new SpecRun();
+  const lag = machine.buffers === null ? null : new Lag(machine.buffers, run);
   let diverged = false;
   return (context: Context, subject: string, pointer: number, value: number) => {
     if (diverged || (subject === "user-mode" && run.isCalm(pointer))) return;
     const noted = reader.eventOf(context.softirq ? 0 : context.task, subject, pointer, value);
     if (noted === null) return;
+    lag?.settle();
     const resumed = noted.type === "call-end" ? run.resumedBy(noted.by) : 0;
-    const event = resumed === 0 ? noted : { ...noted, asleep: (machine.peekState(resumed) & __TASK_TRACED) !== 0 };
+    const met = resumed === 0 ? noted : { ...noted, asleep: (machine.peekState(resumed) & __TASK_TRACED) !== 0 };
+    const event = lag?.note(met, context.cpu, machine.steps) ?? met;
     const broken = run.step(event);
     if (broken === null) return;
     diverged = true;

@@ -36,6 +36,7 @@ import {
   type SpecState,
   some,
 } from "./state.ts";
+import { laggingStates, unseenOf } from "./unseen.ts";
 
 /** States are handed from transition to transition and nowhere else, so freezing them would be wasted work. */
 enableMapSet();
@@ -110,7 +111,9 @@ export class SpecRun {
 
 /** What an event that is allowed changes. */
 function apply(state: Mutable, event: SpecEvent): void {
+  const unseen = unseenOf(state, event);
   change(state, event);
+  if (unseen !== null) state.unseen.push(unseen);
   if (state.calls.size === 0 || GIVE_NO_REASON.has(event.type)) return;
   for (const call of state.calls.values()) noteReasons(state, call);
 }
@@ -126,6 +129,7 @@ const GIVE_NO_REASON: ReadonlySet<SpecEventType> = new Set([
   "report-declined",
   "report-passed-by",
   "call-end",
+  "store-seen",
 ]);
 
 /** Adds the results for which there is a reason now. */
@@ -133,6 +137,8 @@ function noteReasons(state: SpecState, call: MutableCall): void {
   for (const { code, possible } of returnsOf(call.call)) {
     if (!call.possible.includes(code) && possible(state, call)) call.possible.push(code);
   }
+  if (state.unseen.length === 0) return;
+  for (const seen of laggingStates(state, call)) noteReasons({ ...seen, unseen: [] }, call);
 }
 
 function task(state: Mutable, number: number): MutableTask {
@@ -156,6 +162,11 @@ function advance<L extends string>(
 
 function change(state: Mutable, event: SpecEvent): void {
   switch (event.type) {
+    case "store-seen": {
+      const oldest = state.unseen.findIndex(({ by }) => by === event.by);
+      if (oldest >= 0) state.unseen.splice(oldest, 1);
+      break;
+    }
     case "struct-live":
       state.structs.set(event.utrace, { life: "live", task: event.task, unannounced: false });
       break;

@@ -5,6 +5,7 @@
  * leads from one to the next, is in {@link LIVES}; the diagram in `docs/spec.md` is drawn from it.
  */
 import type { SpecEventType } from "./events.ts";
+import type { Unseen } from "./unseen.ts";
 
 /** A struct utrace. Absent: not in the table. */
 export interface StructState {
@@ -121,6 +122,8 @@ export interface SpecState {
   readonly calls: ReadonlyMap<number, Readonly<CallState>>;
   /** Examinations by the caller's number. */
   readonly exams: ReadonlyMap<number, Readonly<ExamState>>;
+  /** What callers may still see as it was, oldest first: empty unless there are store buffers. */
+  readonly unseen: readonly Unseen[];
   /** Engines attached so far. */
   readonly attached: number;
   /** Known defects of the posted code are no excuse. */
@@ -135,6 +138,7 @@ export interface Mutable {
   readonly tasks: Map<number, MutableTask>;
   readonly calls: Map<number, MutableCall>;
   readonly exams: Map<number, Writable<ExamState>>;
+  readonly unseen: Unseen[];
   attached: number;
   readonly strict: boolean;
 }
@@ -149,6 +153,7 @@ export const newWorld = (strict: boolean): Mutable => ({
   tasks: new Map(),
   calls: new Map(),
   exams: new Map(),
+  unseen: [],
   attached: 0,
   strict,
 });
