@@ -164,7 +164,9 @@ function change(state: Mutable, event: SpecEvent): void {
   switch (event.type) {
     case "store-seen": {
       const oldest = state.unseen.findIndex(({ by }) => by === event.by);
-      if (oldest >= 0) state.unseen.splice(oldest, 1);
+      if (oldest < 0) break;
+      const [seen] = state.unseen.splice(oldest, 1);
+      if (seen?.lost === true) unwish(state, seen.engine, event.by);
       break;
     }
     case "struct-live":
@@ -216,6 +218,7 @@ function change(state: Mutable, event: SpecEvent): void {
       if (engine === undefined) break;
       engine.wantsStop = event.wants;
       overrule(state, event);
+      setLost(state, event.engine, false);
       engine.stopNoted = event.wants;
       engine.stopDue &&= event.wants;
       // What others ask for has to wait for a report; the task itself asks in one.
@@ -372,6 +375,20 @@ function overrule(state: Mutable, { engine, by }: { readonly engine: number; rea
   for (const call of state.calls.values()) if (call.engine === engine && call.by !== by) call.overruled = true;
 }
 
+/** What is on its way to the mark of an engine's wish to stop will take back what its callback has said. */
+function setLost(state: Mutable, engine: number, lost: boolean): void {
+  for (const unseen of state.unseen)
+    if (unseen.engine === engine && unseen.before.stopNoted === true) unseen.lost = lost;
+}
+
+/** The mark is gone, and with it the wish: as if who took it back had come after the callback. */
+function unwish(state: Mutable, engine: number, by: number): void {
+  const known = state.engines.get(engine);
+  if (known === undefined) return;
+  overrule(state, { engine, by });
+  Object.assign(known, { wantsStop: false, stopDue: false, holds: false });
+}
+
 function beginCallback(state: Mutable, { engine, callback }: EventOf<"callback-begin">): void {
   const called = engineOf(state, engine);
   Object.assign(task(state, called.task), { running: engine, callback, lastOrder: called.order });
@@ -395,6 +412,7 @@ function endCallback(state: Mutable, { engine, action, by }: EventOf<"callback-e
     overrule(state, { engine, by });
     called.wantsStop = true;
     called.holds = true;
+    setLost(state, engine, true);
   }
 }
 

@@ -1,10 +1,10 @@
 /** Reasons that a caller may see for longer than they hold, as the store that ends them is in a store buffer. */
 import { describe, expect, test } from "vitest";
-import { SPIN_LOCK, STORE } from "../../sim/op.ts";
+import { BARRIER, LOAD, SPIN_LOCK, SPIN_UNLOCK, STORE } from "../../sim/op.ts";
 import { EINPROGRESS, ESRCH } from "../linux/errno.ts";
-import { at, type Play, traced } from "../testProgram.ts";
+import { at, attach, type Play, traced } from "../testProgram.ts";
 import { utrace_control, utrace_set_events } from "../utrace/control.ts";
-import { UTRACE_DETACH, UTRACE_EVENT, UTRACE_REPORT, UTRACE_RESUME } from "../utrace/events.ts";
+import { UTRACE_DETACH, UTRACE_EVENT, UTRACE_REPORT, UTRACE_RESUME, UTRACE_STOP } from "../utrace/events.ts";
 import { ENGINE, UTRACE } from "../utrace/structs.ts";
 import type { SpecEvent } from "./events.ts";
 import { SpecRun } from "./spec.ts";
@@ -74,6 +74,44 @@ describe("a callback has detached its engine, and its callers", () => {
     play.poke(engine, ENGINE.ops, ops);
     expect(play.call(() => utrace_control(target, engine, UTRACE_RESUME))).toBe(0);
     expect(play.findings()).toEqual([NO_REASON]);
+  });
+});
+
+describe("a callback answers STOP while the mark of an earlier wish is being taken away", () => {
+  /** A target that is asked to stop by its engine, up to the end of its callback; then the wish is taken back. */
+  function answered(memory: "sc" | "tso") {
+    const made = traced({ memory, answers: { report_quiesce: UTRACE_STOP }, events: UTRACE_EVENT.QUIESCE });
+    const { play, target, engine } = made;
+    play.call(() => utrace_control(target, engine, UTRACE_STOP));
+    play.flush().run("target", at(BARRIER, undefined, "A_report_quiesce"));
+    play.start("resumer", () => utrace_control(target, engine, UTRACE_RESUME));
+    play.run("resumer", at(SPIN_UNLOCK, undefined, "utrace_control"));
+    return made;
+  }
+  const looked = (play: Play): Play => play.run("target", at(LOAD, ENGINE.flags, "finish_callback")).step("target");
+
+  test.each([
+    ["tso: it finds the mark, which then goes: the wish is lost, as if it had been taken back later", "tso", false],
+    ["sc: it finds none, and makes one", "sc", true],
+  ] as const)("%s", (_what, memory, wants) => {
+    const { play, target, engine } = answered(memory);
+    looked(play).run("resumer").flush().run("target").flush();
+    expect([play.look(target).utrace, play.wantsStop(engine)]).toEqual([["stopped"], wants]);
+    play.call(() => utrace_control(target, attach(play, target, {}), UTRACE_RESUME));
+    play.flush();
+    expect([play.look(target).utrace?.includes("stopped"), play.findings()]).toEqual([wants, []]);
+  });
+
+  test("a mark that is lost without that is a finding: tso", () => {
+    const { play, target, engine } = answered("tso");
+    play.run("resumer").flush().run("target").flush();
+    expect(play.wantsStop(engine)).toBe(true);
+    // As if the code had not marked it.
+    play.poke(engine, ENGINE.flags, UTRACE_EVENT.QUIESCE);
+    play.call(() => utrace_control(target, attach(play, target, {}), UTRACE_RESUME));
+    expect(play.findings()).toEqual([
+      "spec-divergence: task-resumed: nobody resumes a task that an engine wants stopped (stop-wanted)",
+    ]);
   });
 });
 

@@ -5,7 +5,8 @@
  * value until the store has left the buffer, and then what it returns has the reason that held before.
  *
  * Only for what a task does to itself without a lock or a barrier that its callers rely on, as nothing promises them to
- * see it at once: the end of a report, a callback's DETACH, the death. All else has to be seen where it happens: what is
+ * see it at once: the end of a report, a callback's DETACH, the death. And for the mark of who wants a stop, which is
+ * stored under utrace->lock, but which finish_callback and the examine calls read without it. All else has to be seen where it happens: what is
  * stored under utrace->lock is read under it, and the begin of a callback has a barrier behind it.
  */
 import type { SpecEvent } from "./events.ts";
@@ -18,7 +19,11 @@ export interface Unseen {
   readonly task: number;
   /** The engine whose old state it is; 0 if it is the task's. */
   readonly engine: number;
-  readonly before: Partial<Pick<TaskState, "report"> & Pick<TaskState | EngineState, "life">>;
+  readonly before: Partial<
+    Pick<TaskState, "report"> & Pick<TaskState | EngineState, "life"> & Pick<EngineState, "stopNoted">
+  >;
+  /** A callback of the engine has answered STOP since, and may have found the mark that this takes away. */
+  lost: boolean;
 }
 
 /** What others may see after `event` as it was before; null if it is seen by all. */
@@ -27,14 +32,19 @@ export function unseenOf(state: SpecState, event: SpecEvent): Unseen | null {
   const { by } = event;
   switch (event.type) {
     case "report-end":
-      return { by, task: event.task, engine: 0, before: { report: taskOf(state, event.task).report } };
+      return { by, task: event.task, engine: 0, before: { report: taskOf(state, event.task).report }, lost: false };
     case "task-dead":
     case "task-reaped":
-      return { by, task: event.task, engine: 0, before: { life: taskOf(state, event.task).life } };
+      return { by, task: event.task, engine: 0, before: { life: taskOf(state, event.task).life }, lost: false };
     case "engine-detaching": {
       const engine = state.engines.get(event.engine);
       if (engine === undefined || engine.task !== by) return null;
-      return { by, task: by, engine: event.engine, before: { life: engine.life } };
+      return { by, task: by, engine: event.engine, before: { life: engine.life }, lost: false };
+    }
+    case "wants-stop": {
+      const engine = state.engines.get(event.engine);
+      if (engine === undefined) return null;
+      return { by, task: engine.task, engine: event.engine, before: { stopNoted: engine.stopNoted }, lost: false };
     }
     default:
       return null;
