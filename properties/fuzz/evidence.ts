@@ -5,7 +5,7 @@
  * A run that a fuzzer makes keeps no notes. They come from a second run along the same schedule, made when a sign asks
  * for them first.
  */
-import { UTRACE_DETACH } from "../../model/utrace/events.ts";
+import { UTRACE_DETACH, UTRACE_EVENT_SIGNAL_ALL } from "../../model/utrace/events.ts";
 import { execute, type Finding, type Program } from "../../sim/index.ts";
 import { GuidedStrategy } from "../../sim/strategies/replay.ts";
 
@@ -23,6 +23,21 @@ const isDetach = ({ subject, value }: Said): boolean => subject === "utrace_cont
 interface Attached {
   readonly utrace: number;
   readonly target: number;
+}
+
+/** Which engine was attached to which task, and which struct was whose, as these notes tell. */
+function attachmentsIn(notes: readonly Said[]) {
+  const engines = new Map<number, Attached>();
+  const structs = new Map<number, number>();
+  const targets = new Map<string, number>();
+  for (const { task, subject, pointer, value } of notes) {
+    if (subject === "utrace_attach_task") targets.set(task, pointer);
+    if (subject !== "engine-attached") continue;
+    const target = targets.get(task) ?? 0;
+    engines.set(pointer, { utrace: value, target });
+    structs.set(value, target);
+  }
+  return { engines, structs };
 }
 
 /** Who did something to the task of a finding: it itself, or another. */
@@ -67,6 +82,14 @@ export class Evidence {
     return dying.task === task ? "itself" : "another";
   }
 
+  /** Whether the last struct of the task it is about was given up; another before it may have been at the same address. */
+  get lastStructGivenUp(): boolean {
+    const { taskAddress } = this.about;
+    const live = this.notes.findLastIndex(({ subject, value }) => subject === "struct-live" && value === taskAddress);
+    const last = this.notes[live]?.pointer;
+    return this.notes.slice(live + 1).some(({ subject, pointer }) => subject === "struct-dying" && pointer === last);
+  }
+
   /**
    * Engines that could end the stop that the task it is about is in: those attached when it began, and how many of
    * them wanted it. None, if the task gave up the struct itself in the pass before.
@@ -94,19 +117,43 @@ export class Evidence {
     return asked.task === task ? "itself" : "another";
   }
 
+  /**
+   * Whether the engine that asked last for a stop of the task it is about did so in a callback, and the task has made a
+   * later pass in the signal path without a callback of it.
+   */
+  get stopOverlookedInSignals(): boolean {
+    const { taskAddress, task } = this.about;
+    const asked = this.notes.findLastIndex(({ subject, task: by, value }) => {
+      return subject === "wants-stop" && by === task && value !== 0;
+    });
+    if (asked < 0) return false;
+    const engine = this.notes[asked]?.pointer;
+    const since = this.notes.slice(asked);
+    const pass = since.findLastIndex(({ subject, pointer, value }) => {
+      return subject === "report-begin" && pointer === taskAddress && value === UTRACE_EVENT_SIGNAL_ALL;
+    });
+    return (
+      pass >= 0 && !since.slice(pass).some(({ subject, pointer }) => subject === "callback-begin" && pointer === engine)
+    );
+  }
+
   /** How many engines are attached to the task it is about at its end. */
   get enginesLeft(): number {
     return this.enginesAfter(this.notes).size;
   }
 
-  /** Whether another task took an engine or the struct away since the task it is about last did this. */
+  /** Whether another task took one of its engines or its struct away since the task it is about last did this. */
   takenAwaySince(deed: "report-begin" | "task-stopped"): boolean {
     const { task, taskAddress } = this.about;
     const began = this.notes.findLastIndex((one) => one.subject === deed && one.pointer === taskAddress);
     if (began < 0) return false;
-    return this.notes
-      .slice(began)
-      .some(({ subject, task: by }) => by !== task && (subject === "engine-detached" || subject === "struct-dying"));
+    return this.notes.some(({ subject, task: by, pointer }, at) => {
+      if (at < began || by === task) return false;
+      if (subject !== "engine-detached" && subject !== "struct-dying") return false;
+      // Whose it was then: the address may be another's since.
+      const { engines, structs } = attachmentsIn(this.notes.slice(0, at));
+      return (engines.get(pointer)?.target ?? structs.get(pointer)) === taskAddress;
+    });
   }
 
   /**
@@ -164,17 +211,7 @@ export class Evidence {
 
   /** Which engine was attached to which task, and which struct was whose, over the whole run. */
   private get attachments() {
-    const engines = new Map<number, Attached>();
-    const structs = new Map<number, number>();
-    const targets = new Map<string, number>();
-    for (const { task, subject, pointer, value } of this.notes) {
-      if (subject === "utrace_attach_task") targets.set(task, pointer);
-      if (subject !== "engine-attached") continue;
-      const target = targets.get(task) ?? 0;
-      engines.set(pointer, { utrace: value, target });
-      structs.set(value, target);
-    }
-    return { engines, structs };
+    return attachmentsIn(this.notes);
   }
 
   /** Whether each engine of the task wants it stopped: of those not on their way off, on a struct not given up. */

@@ -59,7 +59,7 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
         breaks(evidence, "task-leaves-nothing") &&
         inside(evidence, "__put_task_struct") &&
         evidence.enginesLeft === 0 &&
-        evidence.structGivenUpBy === "nobody",
+        !evidence.lastStructGivenUp,
     ],
     whose: "the posted code",
     where: ["utrace_reset", "utrace_release_task"],
@@ -194,7 +194,10 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     mendedBy: ["notify-at-attach"],
     signs: [
       (evidence) =>
-        breaks(evidence, "stopped-no-user-code") && evidence.stopAskedBy === "itself" && evidence.reportUnannounced,
+        breaks(evidence, "stopped-no-user-code") &&
+        evidence.stopAskedBy === "itself" &&
+        evidence.reportUnannounced &&
+        !evidence.stopOverlookedInSignals,
     ],
     whose: "the posted code",
     where: ["utrace_attach_task", "finish_report"],
@@ -272,6 +275,21 @@ export const KNOWN_CAUSES: readonly KnownCause[] = [
     where: ["utrace_get_signal"],
     order:
       "utrace->stopped was set in a job control stop, and a report asked for; SIGCONT or SIGKILL; utrace_get_signal makes the report that was asked for, and clears the flag only where it dequeues a signal. In that pass the task counts as quiescent: a detach takes engines off the list that it walks, and frees them; a stop at its end is BUG_ON(utrace->stopped).",
+  },
+  {
+    name: "stop-lost-after-handler",
+    lifetimes: ["pointer", "embedded", "lazy", "prototype"],
+    mendedBy: [],
+    signs: [
+      (evidence) =>
+        breaks(evidence, "stopped-no-user-code") &&
+        evidence.stopAskedBy === "itself" &&
+        evidence.stopOverlookedInSignals,
+    ],
+    whose: "the posted code",
+    where: ["utrace_get_signal"],
+    order:
+      "an engine wants signals, but not QUIESCE; its report_signal answers UTRACE_STOP for a signal that a handler takes, so the stop waits for the report after the handler's set-up; that pass of utrace_get_signal goes by every engine without QUIESCE, and does not look at ENGINE_STOP as start_callback does; the task goes on to user code, though the engine holds it stopped.",
   },
   {
     name: "second-sigkill",

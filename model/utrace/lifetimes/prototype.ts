@@ -14,7 +14,7 @@
  * @see kernel/utrace.c of the prototype (2006-2008): check_dead_utrace, utrace_clear_tsk, utrace_quiescent
  */
 import {
-  assign_bits,
+  atomic_andnot,
   data_race,
   load,
   note,
@@ -61,15 +61,16 @@ export const prototype: Lifetime = {
     const own = yield* pointer.own(task);
     const killed = ((yield* data_race(load(task, TASK.pending.signal))) & sigmask(SIGKILL)) !== 0;
     if (((yield* data_race(load(task, TASK.utrace_flags))) & UTRACE_EVENT.QUIESCE) === 0) {
-      // Out of TASK_TRACED, which `stopped` stands for: the prototype writes nothing here, so this must not go wrong.
+      // Out of TASK_TRACED, which `stopped` stands for: the prototype writes nothing here, so this must not go wrong,
+      // nor take back what others set in the same word under the lock.
       yield* rcu_read_lock();
       const now = yield* pointer.task_utrace_struct(task);
-      if (now !== 0) yield* assign_bits(now, UTRACE.stopped, 0);
+      if (now !== 0) yield* atomic_andnot(now, UTRACE.stopped, 1);
       yield* rcu_read_unlock();
       return killed;
     }
     // BUG(kernel): a detach that found the task stopped may be at work on this struct under the lock, and give it up.
-    yield* assign_bits(own, UTRACE.stopped, 0);
+    yield* atomic_andnot(own, UTRACE.stopped, 1);
     const report = INIT_REPORT();
     yield* report_quiescent(task, own, report);
     let left = true;

@@ -1,0 +1,18 @@
+/** Defects of what is ours that the fuzzer has found stay mended: the programs, along the schedules that showed them. */
+import { expect, test } from "vitest";
+import { execute } from "../../sim/index.ts";
+import { GuidedStrategy } from "../../sim/strategies/replay.ts";
+import { programOf } from "./case.ts";
+import { parseToken } from "./token.ts";
+
+test.each([
+  [
+    "the prototype, awake again, takes back no INTERRUPT that is set in the word of `stopped` at that time",
+    "utrace-fuzz-2:bY_NjoQgEIRfxdTRcBB1_ngVYzYEW5cMCwaYMRvju29gojOHPVF0VX003QqjR4r6hyAwexdd_J0JDGp-BIiaQTk76gkC2NiKQHYgHyC6nmGROgaI6B_EYEg-KUCM0gRiUN4tAw3HneykbfK7FdKGJUNWeJqdj1_KOEsQ1cagbdADQdiHMQyjM8YtAaLZeoYo_UTpya5bMTgIjM7fsfXJ81K9Nts9GaNU32AIxkWIau9n-dony9HIKUDwc_pgbtKTbAyfzR8Z7hDtkZDp7-_AMVfORu_MZ1WqqJ2FOP0T2r36Ter7jUFVheKCF4GXp6TqIlRlfUr3661QVbKqsrldk9kUMSd4eck5fkmJLM9p2uZyUmm2n-U1NzKnCJnXpgl_MXKuOabNzjhYzcHPDJ6X5dm_HMu3O_71ZJ1lc0P_Bw",
+  ],
+])("%s", (_what, token) => {
+  const { fuzzCase, schedule } = parseToken(token);
+  const { findings, steps } = execute(programOf(fuzzCase), new GuidedStrategy(schedule), {});
+  expect(findings.map(({ title }) => title)).toEqual([]);
+  expect(steps).toBeGreaterThan(schedule.length);
+});
