@@ -427,7 +427,9 @@ function endCall(state: Mutable, { by, result }: EventOf<"call-end">): void {
   if (call.call === "utrace_control") endControl(state, call, engine, result);
   if (call.call === "utrace_control" && result === 0) {
     if (call.argument === UTRACE_STOP && engine.life !== "detaching") engine.holds = engine.wantsStop;
-    if (engine.life === "detaching" || engine.life === "detached") engine.silent = true;
+    // Of another call that returns 0, it may be the reap that has taken the engine off meanwhile: report_reap is to come.
+    const gone = engine.life === "detaching" || engine.life === "detached";
+    if (call.argument === UTRACE_DETACH && gone) engine.silent = true;
   }
   const events = call.call === "utrace_set_events" || call.call === "utrace_barrier";
   if (events && result === 0 && !some(state.calls, setsEvents(call.engine))) engine.may = engine.mask;
