@@ -122,9 +122,9 @@ function howMuch(campaigns: readonly DoneCampaign[]): string[] {
     ...campaigns.map((campaign) => `${campaign.commit}  ${commandOf(campaign)}`),
     "```",
     "",
-    "What a campaign met before it was judged is counted under the name that it has now. Two pairs of a47b010 showed defects",
-    "of ours (below), and are counted under no cause: one of seed 6302, of the model of the prototype, and one of seed 6105,",
-    "of the specification.",
+    "What a campaign met before it was judged is counted under the name that it has now. Three pairs of a47b010 showed",
+    "defects of ours (below), and are counted under no cause: one each of seeds 6302 and 6305, of the model of the",
+    "prototype, and one of seed 6104, of the specification.",
     "",
     "A run that was cut off is one that its program keeps going for ever, as an engine does that asks for an interrupt in",
     "every report.",
@@ -150,7 +150,7 @@ function overview(campaigns: readonly DoneCampaign[]): string[] {
     KNOWN_CAUSES.filter(({ name }) => (counts.get(`${lifetime} ${name}`) ?? 0) > 0).length;
   return [
     "Each was found unaided. A number says in how many pairs of these campaigns it was the first finding; an empty cell,",
-    "that the lifetime does not have it.",
+    "that the lifetime does not have it; 0, that a program which another lifetime showed it with shows it there too.",
     "",
     ...table(["cause", "whose defect", ...lifetimes], rows),
     "",
