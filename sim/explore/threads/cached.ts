@@ -15,6 +15,7 @@
  */
 import { CHOOSE } from "../../op.ts";
 import { makeRng } from "../../rng.ts";
+import { anyOf, bits } from "./actors.ts";
 import type { LocalState } from "./automaton.ts";
 import { BUFFER, type Execution } from "./execution.ts";
 import { Futures } from "./futures.ts";
@@ -128,9 +129,7 @@ export class CachedSearch {
         able !== 0 && execution.depth < bounds.stepsMax;
         able = execution.enabled()
       ) {
-        let skip = rng.below(bits(able));
-        for (; skip > 0; skip--) able &= able - 1;
-        const actor = 31 - Math.clz32(able & -able);
+        const actor = anyOf(able, rng);
         execution.step(actor, rng.below(execution.choices(actor)));
         // What was taken for one and is not may have led here.
         if (visits && !execution.automata.mistaken && !this.visitAtRandom()) return false;
@@ -287,10 +286,4 @@ export class CachedSearch {
     }
     return met;
   }
-}
-
-function bits(mask: number): number {
-  let n = 0;
-  for (let left = mask; left !== 0; left &= left - 1) n++;
-  return n;
 }

@@ -5,6 +5,7 @@
  * order, and together cut what was seen into pieces of about the same size.
  */
 import { makeRng } from "../../rng.ts";
+import { anyOf } from "./actors.ts";
 import { ACCESS, ACQUIRE, type LocalState } from "./automaton.ts";
 import { BUFFER, type Execution } from "./execution.ts";
 import { type ExploreOptions, Explorer, type Learned, withLearned } from "./explore.ts";
@@ -98,8 +99,7 @@ export function walksOf(execution: Execution, stepsMax = Number.POSITIVE_INFINIT
   return Array.from({ length: WALKS }, () => {
     const steps: WalkedStep[] = [];
     for (let able = execution.enabled(); able !== 0 && execution.depth < Math.min(stepsMax, WALK_MAX); ) {
-      for (let skip = rng.below(bits(able)); skip > 0; skip--) able &= able - 1;
-      const actor = 31 - Math.clz32(able & -able);
+      const actor = anyOf(able, rng);
       const nth = execution.orders.taken[actor] as number;
       const state = execution.pending(actor);
       execution.step(actor, rng.below(execution.choices(actor)));
@@ -192,10 +192,4 @@ function entropyOf(pieces: readonly string[]): number {
   let sum = 0;
   for (const count of counts.values()) sum -= (count / pieces.length) * Math.log2(count / pieces.length);
   return sum;
-}
-
-function bits(mask: number): number {
-  let n = 0;
-  for (let left = mask; left !== 0; left &= left - 1) n++;
-  return n;
 }
